@@ -1,0 +1,1 @@
+"""One outside system each: IMAP, SMTP, the database, models, templates, files."""

@@ -1,0 +1,25 @@
+"""One exception class for each way to react."""
+
+
+class MailflowError(Exception):
+    """Base of all errors that mailflow raises on purpose."""
+
+
+class ConfigError(MailflowError):
+    """Refuse to start. The message names the file, the key, what was expected and the mend."""
+
+
+class MessageError(MailflowError):
+    """This mail can never be processed: set it aside in quarantine for a human."""
+
+
+class StateError(MailflowError):
+    """An operation that the ticket's state does not allow. The message says why."""
+
+
+class GatewayError(MailflowError):
+    """IMAP, SMTP or the database failed. Retry, unless `permanent`."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent

@@ -1,0 +1,1 @@
+"""Verbs that join the pure core to the adapters; each is one transaction."""
