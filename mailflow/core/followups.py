@@ -1,0 +1,184 @@
+"""A client's mail in the thread of a ticket: what it does depends on the ticket's state."""
+
+from datetime import datetime, timedelta
+
+from mailflow.core.confirmations import Confirmation, ConfirmationVerdict, read_confirmation
+from mailflow.core.contacts import find_contact
+from mailflow.core.decisions import Audience, Decision, Notice, NoticeKind, Step
+from mailflow.core.messages import InboundMessage
+from mailflow.core.tickets import Action, State, Ticket
+from mailflow.core.triage import Item, Kind, Outcome, Triage
+
+MOST_QUESTIONS = 3  # after that an agent reads the thread instead of a fourth automatic question
+FEWEST_WORDS = 6  # an answer of so many words to a single question is taken as the answer
+
+
+def follow_up(
+    message: InboundMessage,
+    ticket: Ticket,
+    triage: Triage | None,
+    now: datetime,
+    reopen_grace: timedelta,
+    watchers: tuple[str, ...] = (),
+) -> Decision | None:
+    """Decide a mail of the client in its thread; None means: treat it as a new request.
+
+    `triage` is needed for incomplete, abandoned and closed tickets; for the first two it was
+    made of the whole thread's text, since the required items are added up over all mails.
+    """
+    received = Step("received", data={"watchers": list(watchers)} if watchers else {})
+    if ticket.state in (State.INCOMPLETE, State.ABANDONED):
+        assert triage is not None  # noqa: S101
+        return _completed(message, ticket, triage, received)
+    if ticket.state is State.RESOLVED:
+        return _confirmed(message, ticket, received)
+    if ticket.state is State.CLOSED:
+        assert triage is not None  # noqa: S101
+        return _after_closing(message, ticket, triage, now, reopen_grace, received)
+    return _in_work(message, ticket, received)
+
+
+def _completed(message: InboundMessage, ticket: Ticket, triage: Triage, received: Step) -> Decision:
+    revive = (Step("revived", Action.REVIVE),) if ticket.state is State.ABANDONED else ()
+    missing = [
+        item
+        for item in triage.missing
+        if item.value not in ticket.items and not _is_answer(message, ticket, item, triage)
+    ]
+    given = frozenset(item.value for item in Item) - {item.value for item in missing}
+    changes = {
+        "items": sorted(given),
+        "kind": triage.kind.value.value,
+        "priority": triage.priority.value,
+        "requested_priority": triage.requested_priority.value,
+    }
+    if triage.kind.value in (Kind.EXCLUDED, Kind.NOISE):  # what was asked for stays a problem
+        changes = {"items": sorted(given)}
+    judged = Step("triaged", data={"triage": triage})
+    if missing and ticket.times_asked < MOST_QUESTIONS:
+        names = [item.value for item in missing]
+        asked = Step("asked", Action.ASK, {**changes, "asked": names}, {"items": names})
+        return Decision(
+            "asked",
+            "still missing: " + ", ".join(names),
+            ticket_id=ticket.id,
+            steps=(*revive, received, judged, asked),
+            notices=(
+                Notice(
+                    NoticeKind.REQUEST_INFORMATION,
+                    Audience.CLIENT,
+                    {"missing": names, "again": True},
+                ),
+            ),
+        )
+    review = list(triage.review.reasons) if triage.review.needed else []
+    if missing:
+        review.append(
+            f"asked {ticket.times_asked} times, still missing: "
+            + ", ".join(item.value for item in missing)
+        )
+    registered = Step("completed", Action.REGISTER, {**changes, "review": review, "asked": []})
+    return Decision(
+        "registered",
+        "all required items are there" if not missing else review[-1],
+        ticket_id=ticket.id,
+        steps=(*revive, received, judged, registered),
+        notices=(Notice(NoticeKind.REGISTRATION, Audience.CLIENT),),
+    )
+
+
+def _is_answer(message: InboundMessage, ticket: Ticket, item: Item, triage: Triage) -> bool:
+    """Whether the reply can be taken as the answer to the only thing that we asked for."""
+    if ticket.asked != (item.value,) or item is Item.ERROR_MESSAGE:
+        return False
+    words = message.new_text.split()
+    return len(words) >= FEWEST_WORDS and "?" not in message.new_text
+
+
+def _confirmed(message: InboundMessage, ticket: Ticket, received: Step) -> Decision:
+    answer = read_confirmation(message.new_text, message.language)
+    said = {"verdict": answer.verdict.value, "words": answer.evidence, "reason": answer.reason}
+    tell_agent = Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said})
+    if answer.verdict is ConfirmationVerdict.YES:
+        confirmed = Step("confirmed", Action.CONFIRM, data=said)
+        return Decision(
+            "closed",
+            f"the client confirmed: {answer.evidence}",
+            ticket_id=ticket.id,
+            steps=(received, confirmed),
+            notices=(Notice(NoticeKind.CLOSED, Audience.CLIENT), tell_agent),
+        )
+    if answer.verdict is ConfirmationVerdict.NO:
+        refused = Step("resolution_refused", Action.REFUSE, data=said)
+        return Decision(
+            "reopened",
+            f"the client says that it is not solved: {answer.evidence}",
+            ticket_id=ticket.id,
+            steps=(received, refused),
+            notices=(tell_agent,),
+        )
+    return _unclear(ticket, received, answer, tell_agent)
+
+
+def _unclear(ticket: Ticket, received: Step, answer: Confirmation, tell_agent: Notice) -> Decision:
+    return Decision(
+        "forwarded",
+        f"neither a clear yes nor a clear no: {answer.reason}",
+        ticket_id=ticket.id,
+        steps=(received, Step("client_replied", Action.CLIENT_REPLIED)),
+        notices=(tell_agent,),
+    )
+
+
+def _after_closing(
+    message: InboundMessage,
+    ticket: Ticket,
+    triage: Triage,
+    now: datetime,
+    grace: timedelta,
+    received: Step,
+) -> Decision | None:
+    answer = read_confirmation(message.new_text, message.language)
+    is_thanks = answer.verdict is ConfirmationVerdict.YES or triage.outcome is Outcome.IGNORE
+    if is_thanks:
+        return Decision(
+            "ignored",
+            f"thanks after closing: {answer.reason}",
+            ticket_id=ticket.id,
+            steps=(received,),
+        )
+    if ticket.closed_at is not None and now - ticket.closed_at > grace:
+        return None
+    return Decision(
+        "reopened",
+        "an answer within the grace time after closing",
+        ticket_id=ticket.id,
+        steps=(received, Step("reopened", Action.REOPEN)),
+        notices=(
+            Notice(NoticeKind.REOPENED, Audience.CLIENT),
+            Notice(NoticeKind.AGENT_REPLY, Audience.AGENT),
+        ),
+    )
+
+
+def _in_work(message: InboundMessage, ticket: Ticket, received: Step) -> Decision:
+    steps = [received]
+    was_waiting = ticket.state is State.PENDING
+    steps.append(Step("resumed" if was_waiting else "client_replied", Action.CLIENT_REPLIED))
+    data = {}
+    if ticket.wants_contact:
+        contact = find_contact(message.new_text)
+        if contact is not None:
+            found = {"name": contact.name, "telephone": contact.telephone}
+            steps.append(Step("contact_given", changes={"contact": found}, data=found))
+            data["contact"] = found
+    if ticket.state is State.EXCLUDED:
+        data["objection"] = True
+        steps.append(Step("objection", changes={"review": ["the client objects to the exclusion"]}))
+    return Decision(
+        "forwarded",
+        "the client's answer ends the wait" if was_waiting else "passed on to the agent in charge",
+        ticket_id=ticket.id,
+        steps=tuple(steps),
+        notices=(Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, data),),
+    )

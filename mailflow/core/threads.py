@@ -1,0 +1,85 @@
+"""Which ticket does a mail belong to? Signed Message-IDs first, then the reference.
+
+A Message-ID of ours is `<mf.TICKET.ROLE.NONCE.MAC@domain>`. ROLE says whose thread it is, so
+that nobody can turn a client's thread into an agent's. MAC is a full HMAC-SHA256 in base32
+over the rest, so that no id can be made up. The same token, without nonce, can stand in a
+reply address (`support+mf.TICKET.ROLE.MAC@domain`).
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ThreadRole(StrEnum):
+    """Whose thread a token opens."""
+
+    CLIENT = "c"
+    AGENT = "a"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadToken:
+    """A token whose signature is right."""
+
+    ticket_id: int
+    role: ThreadRole
+    address: str  # the mailbox it was made for, as a short digest; '' for a whole thread
+
+
+_TOKEN = re.compile(
+    r"mf\.(?P<ticket>[0-9]{1,18})\.(?P<role>[ca])\.(?P<nonce>[a-z0-9]{1,40})\.(?P<mac>[a-z2-7]{52})"
+)
+ROOT = "root"  # the nonce of the id that stands in References of every mail of a thread
+
+
+def sign(key: bytes, ticket_id: int, role: ThreadRole, nonce: str) -> str:
+    """Return the token `mf.TICKET.ROLE.NONCE.MAC`. `nonce` is 1 to 40 of a-z and 0-9."""
+    text = f"mf.{ticket_id}.{role.value}.{nonce}"
+    digest = hmac.new(key, text.encode("ascii"), hashlib.sha256).digest()
+    mac = base64.b32encode(digest).decode("ascii").rstrip("=").lower()
+    return f"{text}.{mac}"
+
+
+def make_message_id(key: bytes, ticket_id: int, role: ThreadRole, nonce: str, domain: str) -> str:
+    """Return a signed Message-ID with its angle brackets."""
+    return f"<{sign(key, ticket_id, role, nonce)}@{domain}>"
+
+
+def find_token(key: bytes, text: str) -> ThreadToken | None:
+    """Return the first token in `text` whose signature is right, or None. Case is ignored."""
+    for match in _TOKEN.finditer(text.lower()):
+        ticket_id, role = int(match["ticket"]), ThreadRole(match["role"])
+        expected = sign(key, ticket_id, role, match["nonce"])
+        if str(ticket_id) == match["ticket"] and hmac.compare_digest(expected, match[0]):
+            return ThreadToken(ticket_id, role, "" if match["nonce"] == ROOT else match["nonce"])
+    return None
+
+
+def find_tokens(key: bytes, texts: tuple[str, ...]) -> tuple[ThreadToken, ...]:
+    """Return the tokens with a right signature among `texts`, in their order."""
+    return tuple(token for text in texts if (token := find_token(key, text)) is not None)
+
+
+def find_references(subject: str, prefix: str) -> tuple[str, ...]:
+    """Return the ticket references in `subject`, such as MF-2026-000123, in upper case."""
+    pattern = re.compile(
+        rf"(?<![A-Z0-9-]){re.escape(prefix)}-[0-9]{{4}}-[0-9]{{6,9}}(?![0-9])", re.I | re.ASCII
+    )
+    return tuple(found.upper() for found in pattern.findall(subject))
+
+
+_REPLY_PREFIX = re.compile(
+    r"^\s*(?:(?:re|r[ée]f?|rép|tr|fw|fwd|aw|wg|sv|vs|antw|odp|ynt|enc|rif|rv|res)"
+    r"(?:\s?\[\d{1,3}\])?\s?[:：]\s*)+",
+    re.I,
+)
+
+
+def bare_subject(subject: str, prefix: str) -> str:
+    """Return `subject` without Re:, TR: and our reference: what stays the same in a thread."""
+    text = re.sub(rf"\s*\[{re.escape(prefix)}-[0-9]{{4}}-[0-9]{{6,9}}\]", "", subject, flags=re.I)
+    return _REPLY_PREFIX.sub("", text).strip()
