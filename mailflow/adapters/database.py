@@ -1,0 +1,136 @@
+"""Open the database, bring its schema up to date, and hand out transactions."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from mailflow.adapters import tables
+from mailflow.errors import ConfigError, GatewayError
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+BUSY_MILLISECONDS = 30_000
+
+
+class Database:
+    """A database whose schema is the current one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(mailflow_read=True)
+        self._thread_key: bytes | None = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether rows are claimed without SKIP LOCKED."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises GatewayError when the database cannot be reached or is full; nothing was written.
+        """
+        with self._transaction(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads: it waits for no writer. Raises as `begin`."""
+        with self._transaction(self._reading) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
+        try:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise GatewayError(f"the database failed: {error.orig}") from error
+
+    def thread_key(self) -> bytes:
+        """The secret that signs thread tokens: made once, kept with the data."""
+        if self._thread_key is None:
+            with self.begin() as session:
+                found = session.get(tables.Setting, "thread_key")
+                if found is None:
+                    found = tables.Setting(name="thread_key", value=secrets.token_hex(32))
+                    session.add(found)
+                self._thread_key = bytes.fromhex(found.value)
+        return self._thread_key
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str, *, migrate: bool = True) -> Database:
+    """Connect to `url`, run the migrations that are missing, and return the database.
+
+    Raises ConfigError for a URL that cannot be used, GatewayError where the server fails.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise ConfigError(
+            f"database.url: {error}; expected sqlite:///mailflow.db or "
+            "postgresql+psycopg://user@host/name (pip install 'mailflow[postgresql]')"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    try:
+        if migrate:
+            upgrade(engine)
+    except (DBAPIError, OSError) as error:
+        raise GatewayError(f"the database {parsed.render_as_string()} failed: {error}") from error
+    return Database(engine)
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Run the migrations up to `revision`. A schema that is up to date costs one query."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        if revision == "head" and current == ScriptDirectory.from_config(config).get_current_head():
+            return
+        if engine.dialect.name == "postgresql":
+            connection.execute(select(sqlalchemy.func.pg_advisory_xact_lock(7_061_993)))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _set_up_sqlite(connection: object, _record: object) -> None:
+    """WAL and FULL: a commit survives a power cut. The driver's own BEGIN is switched off."""
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in (
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: sqlalchemy.Connection) -> None:
+    """Take the write lock at once, so that two writers wait instead of failing half-way."""
+    reading = connection.get_execution_options().get("mailflow_read", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
