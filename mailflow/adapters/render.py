@@ -55,7 +55,7 @@ class Renderer:
         self._text = ImmutableSandboxedEnvironment(
             loader=loader,
             undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701  (plain text; the HTML environment escapes)
+            autoescape=False,  # plain text; the HTML environment escapes
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -1,0 +1,160 @@
+"""Hand mails to the SMTP server, over one connection for many."""
+
+import base64
+import smtplib
+import ssl
+from collections.abc import Sequence
+from types import TracebackType
+
+from mailflow.adapters.tls import client_context
+from mailflow.errors import ConfigError, GatewayError
+from mailflow.failpoints import reach
+from mailflow.settings import Smtp
+
+
+class SmtpGateway:
+    """A connection to the SMTP server, opened at the first mail and kept."""
+
+    def __init__(self, settings: Smtp) -> None:
+        self._settings = settings
+        self._connection: smtplib.SMTP | None = None
+
+    def __enter__(self) -> "SmtpGateway":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+        """Send one mail and return the server's reply to it: then it has taken it over.
+
+        A recipient that the server refuses fails the mail as a whole, before any content is
+        sent, so that nobody gets it twice. Raises GatewayError; `permanent` for a 5xx reply to
+        a recipient or to the content. An error before the content means: nothing was sent.
+        """
+        connection = self._connected()
+        try:
+            self._expect(connection.mail(sender), "MAIL FROM")
+            reach("smtp-mail")
+            for recipient in recipients:
+                self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
+            reach("smtp-rcpt")
+            code, reply = connection.data(content)
+            reach("smtp-accepted")
+            if code != 250:
+                self._fail("DATA", code, reply)
+            return reply.decode("utf-8", "replace")
+        except (smtplib.SMTPException, OSError) as error:
+            self.close()
+            if isinstance(error, smtplib.SMTPDataError):
+                raise _error("DATA", error.smtp_code, error.smtp_error) from error
+            raise GatewayError(f"SMTP {self._where()}: {error or type(error).__name__}") from error
+        except GatewayError:
+            self._reset()
+            raise
+
+    def check(self) -> None:
+        """Connect and log in. Raises GatewayError or ConfigError."""
+        self._connected()
+
+    def close(self) -> None:
+        """End the connection, politely if it still stands."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.quit()
+            except (smtplib.SMTPException, OSError):
+                connection.close()
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._connection is not None:
+            try:
+                if self._connection.noop()[0] == 250:
+                    return self._connection
+            except (smtplib.SMTPException, OSError):
+                pass
+            self.close()
+        try:
+            self._connection = self._open()
+        except (smtplib.SMTPException, OSError, ssl.SSLError) as error:
+            refused = isinstance(error, smtplib.SMTPAuthenticationError)
+            what = "login refused" if refused else "cannot connect"
+            raise GatewayError(f"SMTP {self._where()}: {what}: {error}") from error
+        return self._connection
+
+    def _open(self) -> smtplib.SMTP:
+        settings = self._settings
+        if settings.tls == "tls":
+            connection: smtplib.SMTP = smtplib.SMTP_SSL(
+                settings.host,
+                settings.port,
+                timeout=settings.timeout_seconds,
+                context=client_context(settings),
+            )
+        else:
+            connection = smtplib.SMTP(
+                settings.host, settings.port, timeout=settings.timeout_seconds
+            )
+        try:
+            if settings.tls == "starttls":
+                connection.ehlo()
+                if not connection.has_extn("starttls"):
+                    raise GatewayError(
+                        f"SMTP {self._where()}: the server offers no STARTTLS; nothing was sent in "
+                        'clear. Set tls = "tls" (usually port 465) or mend the server'
+                    )
+                connection.starttls(context=client_context(settings))
+            connection.ehlo()
+            self._login(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _login(self, connection: smtplib.SMTP) -> None:
+        settings = self._settings
+        if settings.username is None:
+            return
+        secret = settings.secret()
+        if settings.oauth2_token_command is not None:
+            token = f"user={settings.username}\1auth=Bearer {secret}\1\1"
+            encoded = base64.b64encode(token.encode()).decode()
+            code, reply = connection.docmd("AUTH", f"XOAUTH2 {encoded}")
+            if code == 334:  # the server explains the refusal and waits for an empty line
+                code, reply = connection.docmd("")
+            if code != 235:
+                raise smtplib.SMTPAuthenticationError(code, reply)
+            return
+        if not connection.has_extn("auth"):
+            raise ConfigError(
+                f"smtp.username: the server {self._where()} offers no login; remove username"
+            )
+        connection.login(settings.username, secret)
+
+    def _expect(self, answer: tuple[int, bytes], verb: str) -> None:
+        code, reply = answer
+        if code not in (250, 251):
+            self._fail(verb, code, reply)
+
+    def _fail(self, verb: str, code: int, reply: bytes) -> None:
+        raise _error(verb, code, reply)
+
+    def _reset(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.rset()
+            except (smtplib.SMTPException, OSError):
+                self.close()
+
+    def _where(self) -> str:
+        return f"{self._settings.host}:{self._settings.port}"
+
+
+def _error(verb: str, code: int, reply: bytes | str) -> GatewayError:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return GatewayError(f"SMTP {verb}: {code} {text}", permanent=500 <= code < 600 and code != 530)
