@@ -1,11 +1,11 @@
 """The steps from a mail to a decision, in order. Read `decide` from top to bottom."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from mailflow.core.agents import Agent
 from mailflow.core.decisions import Audience, Decision, NewTicket, Notice, NoticeKind, Step
-from mailflow.core.followups import follow_up
+from mailflow.core.followups import FollowUpRules, follow_up
 from mailflow.core.guard import may_answer
 from mailflow.core.messages import InboundMessage, MessageClass
 from mailflow.core.organisations import ContractStatus, Organisation, contract_status
@@ -23,7 +23,7 @@ class Facts:
     unknown_sender: str  # 'hold', 'refuse' or 'accept'
     default_language: str
     languages: frozenset[str]  # those that have templates
-    reopen_grace: timedelta
+    rules: FollowUpRules
     held_notice: bool = False
     ticket: Ticket | None = None  # the ticket whose thread this mail is in
     thread_reason: str = "no thread of ours"
@@ -58,7 +58,7 @@ def decide(message: InboundMessage, facts: Facts, triage: Triage | None, now: da
     if facts.ticket is not None and facts.outsider:
         return _outsider(message, facts)
     if facts.ticket is not None:
-        decision = follow_up(message, facts.ticket, triage, now, facts.reopen_grace, facts.watchers)
+        decision = follow_up(message, facts.ticket, triage, now, facts.rules, facts.watchers)
         if decision is not None:
             return decision
     assert triage is not None, "needs_triage said so"  # noqa: S101

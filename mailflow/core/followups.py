@@ -1,5 +1,6 @@
 """A client's mail in the thread of a ticket: what it does depends on the ticket's state."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailflow.core.confirmations import Confirmation, ConfirmationVerdict, read_confirmation
@@ -8,6 +9,15 @@ from mailflow.core.decisions import Audience, Decision, Notice, NoticeKind, Step
 from mailflow.core.messages import InboundMessage
 from mailflow.core.tickets import Action, State, Ticket
 from mailflow.core.triage import Item, Kind, Outcome, Triage
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpRules:
+    """What the policy says of answers: how long a closed ticket can be reopened, and more."""
+
+    reopening_grace: timedelta
+    priority_after_workaround: int
+
 
 MOST_QUESTIONS = 3  # after that an agent reads the thread instead of a fourth automatic question
 FEWEST_WORDS = 6  # an answer of so many words to a single question is taken as the answer
@@ -18,7 +28,7 @@ def follow_up(
     ticket: Ticket,
     triage: Triage | None,
     now: datetime,
-    reopen_grace: timedelta,
+    rules: FollowUpRules,
     watchers: tuple[str, ...] = (),
 ) -> Decision | None:
     """Decide a mail of the client in its thread; None means: treat it as a new request.
@@ -31,10 +41,10 @@ def follow_up(
         assert triage is not None  # noqa: S101
         return _completed(message, ticket, triage, received)
     if ticket.state is State.RESOLVED:
-        return _confirmed(message, ticket, received)
+        return _confirmed(message, ticket, received, rules)
     if ticket.state is State.CLOSED:
         assert triage is not None  # noqa: S101
-        return _after_closing(message, ticket, triage, now, reopen_grace, received)
+        return _after_closing(message, ticket, triage, now, rules.reopening_grace, received)
     return _in_work(message, ticket, received)
 
 
@@ -95,10 +105,14 @@ def _is_answer(message: InboundMessage, ticket: Ticket, item: Item, triage: Tria
     return len(words) >= FEWEST_WORDS and "?" not in message.new_text
 
 
-def _confirmed(message: InboundMessage, ticket: Ticket, received: Step) -> Decision:
+def _confirmed(
+    message: InboundMessage, ticket: Ticket, received: Step, rules: FollowUpRules
+) -> Decision:
     answer = read_confirmation(message.new_text, message.language)
     said = {"verdict": answer.verdict.value, "words": answer.evidence, "reason": answer.reason}
     tell_agent = Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said})
+    if answer.verdict is ConfirmationVerdict.YES and ticket.workaround and ticket.priority == 1:
+        return _workaround_confirmed(ticket, received, said, rules.priority_after_workaround)
     if answer.verdict is ConfirmationVerdict.YES:
         confirmed = Step("confirmed", Action.CONFIRM, data=said)
         return Decision(
@@ -118,6 +132,30 @@ def _confirmed(message: InboundMessage, ticket: Ticket, received: Step) -> Decis
             notices=(tell_agent,),
         )
     return _unclear(ticket, received, answer, tell_agent)
+
+
+def _workaround_confirmed(
+    ticket: Ticket, received: Step, said: dict[str, str], priority: int
+) -> Decision:
+    """The way round works: the P1 regime ends, what is left to mend has a lower priority.
+
+    Source: contract, 'PRIORITE 1 … jusqu'à … la fourniture d'une solution de contournement'.
+    """
+    change = {"old": ticket.priority, "new": priority, "reason": "workaround"}
+    return Decision(
+        "forwarded",
+        f"the workaround holds; the rest goes on under P{priority}",
+        ticket_id=ticket.id,
+        steps=(
+            received,
+            Step("workaround_confirmed", Action.KEEP_OPEN, {"workaround": False}, said),
+            Step("priority_changed", changes={"priority": priority}, data=change),
+        ),
+        notices=(
+            Notice(NoticeKind.PRIORITY_CHANGED, Audience.CLIENT, change),
+            Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said}),
+        ),
+    )
 
 
 def _unclear(ticket: Ticket, received: Step, answer: Confirmation, tell_agent: Notice) -> Decision:
