@@ -98,7 +98,7 @@ def read_days(text: str) -> list[DayKey]:
 
 def span_texts(spans: Spans) -> list[str]:
     """Return the spans as the rules write them."""
-    return [f"{a:%H:%M}-{'24:00' if not b else f'{b:%H:%M}'}" for a, b in spans]
+    return [f"{a:%H:%M}-{'24:00' if b == time() else f'{b:%H:%M}'}" for a, b in spans]
 
 
 def duration_text(duration: timedelta) -> str:

@@ -10,6 +10,7 @@ Source: contract, 'Support Technique' §1.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,7 @@ SEARCH_DAYS = 731
 
 _CACHED_DAYS = 20_000
 _ONE_DAY = timedelta(days=1)
+_MIDNIGHT = time()
 
 
 class CalendarError(ValueError):
@@ -158,12 +160,8 @@ class BusinessCalendar:
         start, end = as_utc(start), as_utc(end)
         if end < start:
             return -self.between(end, start)
-        total = timedelta(0)
-        for opened, closed in self.open_spans(start):
-            if opened >= end:
-                break
-            total += min(closed, end) - opened
-        return total
+        spans = takewhile(lambda span: span[0] < end, self.open_spans(start))
+        return sum((min(closed, end) - opened for opened, closed in spans), timedelta(0))
 
     def add_working_days(self, start: datetime, days: int) -> datetime:
         """Return the same local time `days` working days after `start`, or the next opening.
@@ -208,7 +206,7 @@ class BusinessCalendar:
         found = self._days.get(local)
         if found is None:
             spans, closed = self._spans_of(local)
-            midnight = datetime.combine(local, time())
+            midnight = datetime.combine(local, _MIDNIGHT)
             found = Day(
                 first_instant(midnight, self.zone),
                 first_instant(midnight + _ONE_DAY, self.zone),
@@ -230,7 +228,9 @@ class BusinessCalendar:
 
     def _span_of(self, local: date, span: tuple[time, time]) -> tuple[datetime, datetime]:
         start = datetime.combine(local, span[0])
-        end = datetime.combine(local, span[1]) + (timedelta(0) if span[1] else _ONE_DAY)
+        end = datetime.combine(local, span[1]) + (
+            _ONE_DAY if span[1] == _MIDNIGHT else timedelta(0)
+        )
         return first_instant(start, self.zone), first_instant(end, self.zone)
 
     def _spans_of(self, day: date) -> tuple[Spans, str]:
@@ -281,12 +281,12 @@ def day_text(key: DayKey) -> str:
 
 
 def _check_spans(name: str, spans: Spans) -> None:
-    last: time | None = None
+    last = _MIDNIGHT
     for index, (start, end) in enumerate(spans):
         text = f"{start:%H:%M}-{end:%H:%M}"
-        if end and end <= start:
+        if end != _MIDNIGHT and end <= start:
             raise CalendarError(f"{name}: {text} ends before it starts")
-        if index and (not last or start < last):
+        if index and (last == _MIDNIGHT or start < last):
             raise CalendarError(f"{name}: {text} overlaps the span before it, or is out of order")
         last = end
 

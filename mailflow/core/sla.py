@@ -8,6 +8,7 @@ with it. Source: contract, 'Conditions de soumission des Problèmes' (délais).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from mailflow.core.calendar import BusinessCalendar, as_utc
 from mailflow.core.policy import Chase, Clock, Recipient, SlaPolicy, Stage, Target
@@ -207,7 +208,10 @@ def _timeline(
 
 
 def _in_order(pauses: Sequence[Pause], start: datetime) -> Iterator[Pause]:
-    """Yield the pauses from `start` on in time order, overlapping time only once."""
+    """Yield the pauses from `start` on in time order, overlapping time only once.
+
+    Nothing that follows an open one matters.
+    """
     in_utc = [
         Pause(as_utc(each.start), None if each.end is None else as_utc(each.end), each.reason)
         for each in pauses
@@ -215,12 +219,9 @@ def _in_order(pauses: Sequence[Pause], start: datetime) -> Iterator[Pause]:
     position = start
     for each in sorted(in_utc, key=lambda pause: pause.start):
         begin = max(each.start, position)
-        if each.end is None:
-            yield Pause(begin, None, each.reason)
-            return
-        if begin < each.end:
+        if each.end is None or begin < each.end:
             yield Pause(begin, each.end, each.reason)
-            position = each.end
+            position = each.end or position
 
 
 def _stretches(
@@ -232,7 +233,7 @@ def _stretches(
     if clock is Clock.CALENDAR:
         yield Interval(start, end, True, "counted: all time")
         return
-    for day in calendar.days_from(start):
+    for day in takewhile(lambda day: day.start < end, calendar.days_from(start)):
         spans = day.spans
         reason = "counted: opening hours"
         if clock is Clock.WORKING_DAYS:
@@ -248,8 +249,6 @@ def _stretches(
                     why = reason if counted else day.closed or "closed: outside opening hours"
                     yield Interval(begin, min(stop, end), counted, why)
             position = max(position, closed)
-        if day.end >= end:
-            return
 
 
 def _rolled(calendar: BusinessCalendar, moment: datetime) -> datetime:
