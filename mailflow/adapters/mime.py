@@ -1,0 +1,365 @@
+"""The MIME structure of a mail: bodies to read, attachments to keep.
+
+mail-parser does the parsing. It is handed a mail whose sizes are bounded (`bounds`) and whose
+header block holds only what it needs, in clean UTF-8.
+"""
+
+import binascii
+import hashlib
+import logging
+import mimetypes
+import quopri
+import re
+from dataclasses import dataclass, field
+from email.errors import MessageError as EmailError
+from email.message import Message
+from typing import cast
+
+from mailparser import MailParser
+from mailparser.exceptions import MailParserError
+
+from mailflow.adapters.attachments import clean_filename
+from mailflow.adapters.bounds import Slices, bound_body
+from mailflow.adapters.charsets import decode_text
+from mailflow.adapters.headers import RawHeader, decode_raw, decode_value, decode_words
+from mailflow.core.messages import Attachment
+
+MAX_ATTACHMENTS = 200
+MAX_TEXT_PART = 2 * 1024 * 1024
+
+_KEPT = frozenset(
+    {"content-type", "content-transfer-encoding", "content-disposition", "content-id",
+     "mime-version", "from", "to", "cc", "reply-to", "date", "subject", "message-id"}
+)  # fmt: skip
+_ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
+_PARSE_ERRORS = (
+    MailParserError, EmailError, ValueError, LookupError, AttributeError, TypeError,
+    RecursionError, AssertionError, binascii.Error,
+)  # fmt: skip
+_UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n")
+_PGP_BEGIN = b"-----BEGIN PGP MESSAGE-----"
+
+logging.getLogger("mailparser").setLevel(logging.CRITICAL)
+
+
+@dataclass(slots=True)
+class Content:
+    """What a mail holds, in reading order. Each body is an alternative of plain and HTML text."""
+
+    bodies: list["Body"] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)  # attached mails, raw
+    reports: list[tuple[str, str]] = field(default_factory=list)  # (content type, text)
+    types: list[str] = field(default_factory=list)  # content type of every part
+    parameters: dict[str, str] = field(default_factory=dict)  # of the outermost Content-Type
+    calendar_method: str = ""
+    encrypted: bool = False
+    defects: list[str] = field(default_factory=list)
+    parser: MailParser | None = None
+
+
+@dataclass(slots=True)
+class Body:
+    """One readable part: `plain`, `html`, or both if they are alternatives of each other."""
+
+    plain: str | None = None
+    html: str | None = None
+
+
+def read_content(headers: list[RawHeader], body: bytes) -> Content:
+    """Parse the structure of a mail. Never raises; what could not be read is a defect."""
+    content = Content()
+    mime_type = next((v for k, v in headers if k.lower() == "content-type"), b"")
+    bounded = bound_body(body, decode_raw(mime_type))
+    content.defects += bounded.defects
+    reduced = _reduced_header(headers)
+    try:
+        content.parser = MailParser.from_bytes(reduced + b"\n" + bounded.body)
+    except _PARSE_ERRORS as error:
+        content.defects.append(f"MIME structure unreadable: {type(error).__name__}")
+    if content.parser is None or content.parser.message is None:
+        content.bodies.append(Body(plain=decode_text(bounded.body[:MAX_TEXT_PART], None)[0]))
+        return content
+    reader = _Reader(content, bounded.slices)
+    message = cast("Message", content.parser.message)
+    content.parameters = _parameters(message)
+    reader.read(message)
+    for category in sorted(content.parser.defects_categories):
+        if category not in ("AddressHeaderDefect", "ReceivedHeaderDefect"):
+            content.defects.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(category)).lower())
+    return content
+
+
+def _reduced_header(headers: list[RawHeader]) -> bytes:
+    lines = []
+    seen = set()
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered not in _KEPT or lowered in seen:
+            continue
+        seen.add(lowered)
+        limit = 2000 if lowered.startswith("content-") else 4000
+        text = re.sub(r"[\r\n\x00]+[ \t]*", " ", decode_raw(value[:limit])).strip()
+        if lowered.startswith("content-") and text.count(";") > 60:
+            text = ";".join(text.split(";")[:60])
+        lines.append(f"{name}: {text}\n".encode("utf-8", "replace"))
+    return b"".join(lines)
+
+
+def _parameters(message: Message) -> dict[str, str]:
+    try:
+        pairs = message.get_params(failobj=[], header="content-type")
+        return {str(key).lower(): str(value) for key, value in pairs or []}
+    except _PARSE_ERRORS:
+        return {}
+
+
+class _Reader:
+    """Walks the parts of one mail, without recursion limits being reached (depth is bounded)."""
+
+    def __init__(self, content: Content, slices: Slices) -> None:
+        self.content = content
+        self.slices = slices
+
+    def read(self, part: Message) -> None:
+        """Read `part` and all that is in it."""
+        kind = _content_type(part)
+        self.content.types.append(kind)
+        if kind == "message/rfc822" or kind == "message/global":
+            self._attached_message(part)
+        elif kind in ("message/delivery-status", "message/global-delivery-status"):
+            self.content.reports.append((kind, self._report(part)))
+        elif part.is_multipart():
+            self._multipart(part, kind)
+        else:
+            self._leaf(part, kind)
+
+    def _multipart(self, part: Message, kind: str) -> None:
+        children = cast("list[Message]", part.get_payload())
+        if kind == "multipart/encrypted":
+            self.content.encrypted = True
+        if kind == "multipart/alternative":
+            self._alternative(children)
+            return
+        if kind == "multipart/appledouble":
+            children = children[1:]
+        for child in children:
+            self.read(child)
+
+    def _alternative(self, children: list[Message]) -> None:
+        before = len(self.content.bodies)
+        for child in children:
+            self.read(child)
+        found = self.content.bodies[before:]
+        plains = [body for body in found if body.plain is not None and body.html is None]
+        htmls = [body for body in found if body.html is not None and body.plain is None]
+        if len(plains) == 1 and len(htmls) >= 1:
+            merged = Body(plain=plains[0].plain, html="<br>".join(b.html or "" for b in htmls))
+            others = [body for body in found if body not in plains and body not in htmls]
+            self.content.bodies[before:] = [merged, *others]
+
+    def _leaf(self, part: Message, kind: str) -> None:
+        content = self._decoded(part)
+        disposition = _disposition(part)
+        name = _filename(part)
+        if kind in _ENCRYPTED_TYPES or (
+            kind in ("application/pkcs7-mime", "application/x-pkcs7-mime")
+            and _is_enveloped(part, name, content)
+        ):
+            self.content.encrypted = True
+        if kind in ("text/rfc822-headers", "message/disposition-notification",
+                    "message/feedback-report"):  # fmt: skip
+            self.content.reports.append((kind, decode_text(content[:MAX_TEXT_PART], None)[0]))
+            return
+        if kind == "text/calendar":
+            method = re.search(rb"(?im)^METHOD:([A-Z]{3,20})", content[:20000])
+            if method and not self.content.calendar_method:
+                self.content.calendar_method = method.group(1).decode("ascii").upper()
+        is_text = kind in ("text/plain", "text/html", "text/enriched", "text/markdown")
+        if is_text and disposition != "attachment" and not (name and self.content.bodies):
+            self._text(part, kind, content)
+            if not name:
+                return
+            if kind == "text/plain" and disposition in ("", "inline") and len(content) < 200:
+                return
+        self.add(name, kind, content, _content_id(part), disposition == "inline")
+
+    def _text(self, part: Message, kind: str, content: bytes) -> None:
+        if len(content) > MAX_TEXT_PART:
+            self.content.defects.append(f"text part of {len(content)} bytes: cut")
+            content = content[:MAX_TEXT_PART]
+        if kind != "text/html" and _UU_BEGIN.search(content):
+            content = self._take_uuencoded(content)
+        text, remark = decode_text(content, _charset(part))
+        if remark:
+            self.content.defects.append(remark)
+        if _PGP_BEGIN.decode() in text[:5000]:
+            self.content.encrypted = True
+        if _param(part, "format").lower() == "flowed":
+            text = unflow(text, _param(part, "delsp").lower() == "yes")
+        body = Body(html=text) if kind == "text/html" else Body(plain=text)
+        self.content.bodies.append(body)
+
+    def _take_uuencoded(self, content: bytes) -> bytes:
+        """Set files that stand uuencoded in a text apart (old Outlook and Lotus do it)."""
+        match = _UU_BEGIN.search(content)
+        while match is not None:
+            end = content.find(b"\nend", match.end())
+            if end < 0:
+                break
+            data = bytearray()
+            try:
+                for line in content[match.end() : end].splitlines():
+                    data += binascii.a2b_uu(line)
+            except binascii.Error:
+                break
+            self.add(decode_raw(match.group(1)), "application/octet-stream", bytes(data), None)
+            content = content[: match.start()] + content[end + 4 :].lstrip(b"\r\n")
+            match = _UU_BEGIN.search(content)
+        return content
+
+    def _attached_message(self, part: Message) -> None:
+        payload = part.get_payload()
+        try:
+            if isinstance(payload, list) and payload:
+                raw = payload[0].as_bytes()
+            else:
+                raw = self._decoded(part)
+        except _PARSE_ERRORS:
+            self.content.defects.append("attached mail unreadable")
+            return
+        raw = self.slices.restore_encoded(raw)
+        self.content.messages.append(raw)
+        self.add(_filename(part) or "message.eml", "message/rfc822", raw, None)
+
+    def _report(self, part: Message) -> str:
+        payload = part.get_payload()
+        try:
+            if isinstance(payload, list):
+                return "\n\n".join(
+                    decode_raw(sub.as_bytes()).strip() for sub in payload[:500]
+                )
+            return decode_text(self._decoded(part), None)[0]
+        except _PARSE_ERRORS:
+            return ""
+
+    def _decoded(self, part: Message) -> bytes:
+        encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
+        try:
+            content = part.get_payload(decode=True)
+        except _PARSE_ERRORS:
+            content = None
+        if not isinstance(content, bytes):
+            payload = part.get_payload() if not part.is_multipart() else ""
+            content = str(payload).encode("utf-8", "surrogateescape")
+            if encoding == "quoted-printable":
+                content = quopri.decodestring(content)
+        if encoding == "base64":
+            return self.slices.restore_decoded(content)
+        return self.slices.restore_encoded(content)
+
+    def add(
+        self, name: str, kind: str, content: bytes, content_id: str | None, inline: bool = False
+    ) -> None:
+        """Keep `content` as an attachment, or say that there are too many."""
+        attachments = self.content.attachments
+        if len(attachments) >= MAX_ATTACHMENTS:
+            remark = f"more than {MAX_ATTACHMENTS} attachments: the rest is only in the raw mail"
+            if remark not in self.content.defects:
+                self.content.defects.append(remark)
+            return
+        attachments.append(
+            Attachment(
+                filename=clean_filename(name, kind, len(attachments) + 1),
+                content_type=kind,
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                content=content,
+                content_id=content_id,
+                inline=inline,
+            )
+        )
+
+
+def _content_type(part: Message) -> str:
+    try:
+        return part.get_content_type()[:100]
+    except _PARSE_ERRORS:
+        return "text/plain"
+
+
+def _charset(part: Message) -> str | None:
+    try:
+        return part.get_content_charset()
+    except _PARSE_ERRORS:
+        return _param(part, "charset") or None
+
+
+def _param(part: Message, name: str) -> str:
+    try:
+        value = part.get_param(name)
+    except _PARSE_ERRORS:
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+def _disposition(part: Message) -> str:
+    try:
+        return (part.get_content_disposition() or "")[:40]
+    except _PARSE_ERRORS:
+        return ""
+
+
+def _filename(part: Message) -> str:
+    """The file's name from Content-Disposition or Content-Type. Source: RFC 2231, RFC 2047."""
+    try:
+        name = part.get_filename() or ""
+    except _PARSE_ERRORS:
+        return ""
+    name = decode_raw(name.encode("utf-8", "surrogateescape"))
+    return decode_words(name) if "=?" in name else name
+
+
+def _content_id(part: Message) -> str | None:
+    value = part.get("content-id")
+    return decode_value(str(value).encode("utf-8", "replace")).strip("<> ")[:200] or None if (
+        value
+    ) else None
+
+
+def _is_enveloped(part: Message, name: str, content: bytes) -> bool:
+    """True for S/MIME ciphertext, False for an opaque signature. Source: RFC 8551 section 3.2."""
+    smime_type = _param(part, "smime-type").lower()
+    if smime_type:
+        return smime_type != "signed-data" and smime_type != "certs-only"
+    # OID 1.2.840.113549.1.7.3 is enveloped data, …7.2 signed data
+    if b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in content[:40]:
+        return False
+    return not name.lower().endswith((".p7s", ".p7c"))
+
+
+def unflow(text: str, delete_space: bool) -> str:
+    """Join the soft line breaks of format=flowed, except in quotes. Source: RFC 3676."""
+    lines: list[str] = []
+    open_paragraph = False
+    for line in text.split("\n"):
+        if line.startswith(">"):
+            lines.append(line)
+            open_paragraph = False
+            continue
+        stuffed = line.startswith(" ")
+        content = line[1:] if stuffed else line
+        if open_paragraph and content and content != "-- ":
+            lines[-1] += content
+        else:
+            lines.append(content)
+        open_paragraph = content.endswith(" ") and content != "-- " and bool(content.strip())
+        if open_paragraph and delete_space:
+            lines[-1] = lines[-1][:-1]
+    return "\n".join(lines)
+
+
+def keep_file(content: Content, name: str, data: bytes) -> None:
+    """Keep a file that came without a content type, guessed from its name."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    _Reader(content, Slices(b"", ())).add(name.replace("\0", ""), kind, data, None)

@@ -1,0 +1,250 @@
+"""Who or what wrote a mail, and how one knows: so that no machine is ever answered.
+
+The rules are tried from top to bottom; the first that holds decides. Sources: RFC 3834 (automatic
+answers), RFC 3464 (delivery reports), RFC 5965 (feedback reports), RFC 8098 (read receipts), RFC
+2369 and 2919 (lists), RFC 5546 (calendar answers).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailflow.core.delivery import BOUNCE_SUBJECT, is_daemon
+from mailflow.core.forwards import subject_is_forward, subject_is_reply
+from mailflow.core.machine_phrases import (
+    ABSENCE_MORE,
+    ABSENCE_TEXT,
+    AUTO_REPLY_HEADERS,
+    AUTO_REPLY_SUBJECT,
+    AUTOMATIC_TEXT,
+    CHALLENGE_HEADERS,
+    CHALLENGE_SENDERS,
+    CHALLENGE_SUBJECT,
+    CHALLENGE_TEXT,
+    LIST_HEADERS,
+    MACHINE_LOCAL_PARTS,
+)
+from mailflow.core.messages import Bounce, MessageClass
+
+MAX_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a mail when its class is decided."""
+
+    headers: tuple[tuple[str, str], ...]
+    senders: tuple[str, ...] = ()  # addresses, lower case
+    subject: str = ""
+    text: str = ""
+    new_text: str = ""
+    content_type: str = "text/plain"
+    parameters: tuple[tuple[str, str], ...] = ()  # of Content-Type
+    part_types: tuple[str, ...] = ()
+    calendar_method: str = ""
+    bounce: Bounce | None = None
+    delivered: bool = False  # a report of success: RFC 3464 'delivered', 'relayed', 'expanded'
+    own_addresses: frozenset[str] = frozenset()
+
+    def values(self, name: str) -> list[str]:
+        """Every value of the header `name` (lower case)."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+    def parameter(self, name: str) -> str:
+        """A parameter of Content-Type, lower case, or ''."""
+        return next((v.lower() for k, v in self.parameters if k.lower() == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A class, the reason for it, and the bounce if it is one."""
+
+    message_class: MessageClass
+    reason: str
+    bounce: Bounce | None = None
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+_AUTO_HEADERS = tuple((name, _compiled(p), why) for name, p, why in AUTO_REPLY_HEADERS)
+_CHALLENGE_HEADERS = tuple((name, _compiled(p)) for name, p in CHALLENGE_HEADERS)
+_LIST_HEADERS = tuple((name, _compiled(p)) for name, p in LIST_HEADERS)
+_AUTO_SUBJECT = _compiled(AUTO_REPLY_SUBJECT)
+_ABSENCE = tuple(map(_compiled, ABSENCE_TEXT))
+_ABSENCE_MORE = tuple(map(_compiled, ABSENCE_MORE))
+_AUTOMATIC = _compiled(AUTOMATIC_TEXT)
+_CHALLENGE_TEXT = _compiled(CHALLENGE_TEXT)
+_CHALLENGE_SUBJECT = _compiled(CHALLENGE_SUBJECT)
+_TALKS_BUSINESS = re.compile(
+    r"\?|\b(?:error|erreur|bug|problème|issue|impossible de|cannot|can't|ne fonctionne|logiciel|"
+    r"screen|écran|capture|ticket)\b",
+    re.IGNORECASE,
+)
+
+
+def classify(mail: Evidence) -> Verdict:
+    """Say who or what wrote `mail`. Without any sign of a machine, it is a person."""
+    for rule in _RULES:
+        verdict = rule(mail)
+        if verdict is not None:
+            return verdict
+    return Verdict(MessageClass.PERSON, "no sign of a machine")
+
+
+def _own(mail: Evidence) -> Verdict | None:
+    """Only the address counts: anyone can write our X-Mailflow headers."""
+    if any(address in mail.own_addresses for address in mail.senders):
+        return Verdict(MessageClass.OWN, "From is one of our own addresses")
+    return None
+
+
+def _feedback(mail: Evidence) -> Verdict | None:
+    if mail.parameter("report-type") == "feedback-report" or (
+        "message/feedback-report" in mail.part_types
+    ):
+        return Verdict(MessageClass.FEEDBACK, "feedback report (RFC 5965)")
+    if mail.parameter("report-type") in ("tlsrpt", "dmarc") or any(
+        kind.startswith("application/tlsrpt") for kind in mail.part_types
+    ):
+        return Verdict(MessageClass.FEEDBACK, "TLS report (RFC 8460)")
+    if re.match(r"\W{0,3}report domain:\s?\S+\s.{0,40}submitter:", mail.subject, re.IGNORECASE):
+        return Verdict(MessageClass.FEEDBACK, "DMARC report (RFC 7489)")
+    return None
+
+
+def _bounce(mail: Evidence) -> Verdict | None:
+    if mail.bounce is not None:
+        return Verdict(MessageClass.BOUNCE, "delivery report", mail.bounce)
+    if mail.delivered:
+        return Verdict(MessageClass.AUTO_REPLY, "report of a delivery that succeeded")
+    return None
+
+
+def _receipt(mail: Evidence) -> Verdict | None:
+    if mail.parameter("report-type") == "disposition-notification" or (
+        "message/disposition-notification" in mail.part_types
+    ):
+        return Verdict(MessageClass.AUTO_REPLY, "read receipt (RFC 8098)")
+    if mail.calendar_method in ("REPLY", "COUNTER", "REFRESH"):
+        return Verdict(MessageClass.AUTO_REPLY, "answer of a calendar (RFC 5546)")
+    return None
+
+
+def _challenge(mail: Evidence) -> Verdict | None:
+    for name, pattern in _CHALLENGE_HEADERS:
+        if any(pattern.search(value) for value in mail.values(name)):
+            return Verdict(MessageClass.CHALLENGE, f"header {name}")
+    domains = [address.rpartition("@")[2] for address in mail.senders]
+    known = any(d == s or d.endswith(f".{s}") for d in domains for s in CHALLENGE_SENDERS)
+    text = mail.new_text[:MAX_TEXT]
+    says = _CHALLENGE_TEXT.search(text) is not None
+    if known and (says or _CHALLENGE_SUBJECT.search(mail.subject)):
+        return Verdict(MessageClass.CHALLENGE, "sent by a challenge-response service")
+    has_link = "http://" in text or "https://" in text or "text/html" in mail.part_types
+    if says and has_link and _CHALLENGE_SUBJECT.search(mail.subject):
+        return Verdict(MessageClass.CHALLENGE, "asks the sender to prove that he is a person")
+    return None
+
+
+def _auto_headers(mail: Evidence) -> Verdict | None:
+    for name, pattern, why in _AUTO_HEADERS:
+        for value in mail.values(name):
+            if pattern.search(value[:200]):
+                return Verdict(MessageClass.AUTO_REPLY, f"{name}: {value[:60]} ({why})")
+    return None
+
+
+def _lists(mail: Evidence) -> Verdict | None:
+    for name, pattern in _LIST_HEADERS:
+        for value in mail.values(name):
+            if pattern.search(value[:200]):
+                return Verdict(MessageClass.LIST, f"{name}: {value[:60]}")
+    return None
+
+
+def _auto_subject(mail: Evidence) -> Verdict | None:
+    """An autoresponder's subject; a person who answers one puts "Re:" before it."""
+    match = _AUTO_SUBJECT.search(mail.subject)
+    if match is None:
+        return None
+    return Verdict(MessageClass.AUTO_REPLY, f"subject begins {match.group()[:40]!r}")
+
+
+def _suppressed(mail: Evidence) -> Verdict | None:
+    """X-Auto-Response-Suppress alone proves nothing: some firms put it on every mail.
+
+    With an empty return path, or a text that says so, it is a machine. Source: [MS-OXCMAIL]
+    section 2.1.3.2.20.
+    """
+    values = mail.values("x-auto-response-suppress")
+    if not values:
+        return None
+    null_path = any(value.strip() in ("<>", "") for value in mail.values("return-path"))
+    if null_path or _AUTOMATIC.search(mail.new_text[:MAX_TEXT]):
+        return Verdict(MessageClass.AUTO_REPLY, "X-Auto-Response-Suppress on an automatic mail")
+    return None
+
+
+def _absence(mail: Evidence) -> Verdict | None:
+    """An out-of-office text: it opens with the absence, says more of it, and asks nothing."""
+    text = mail.new_text.strip()[:MAX_TEXT]
+    if not text or len(text) > 1800:
+        return None
+    opening = text[:260]
+    if not any(pattern.search(opening) for pattern in _ABSENCE):
+        return None
+    more = sum(1 for pattern in _ABSENCE_MORE if pattern.search(text))
+    null_path = any(value.strip() == "<>" for value in mail.values("return-path"))
+    if null_path:
+        return Verdict(MessageClass.AUTO_REPLY, "absence told with an empty return path")
+    if _TALKS_BUSINESS.search(text) or subject_is_forward(mail.subject):
+        return None
+    if more and (len(text) < 900) and not _asks_of_us(text):
+        return Verdict(MessageClass.AUTO_REPLY, "out-of-office text")
+    return None
+
+
+def _asks_of_us(text: str) -> bool:
+    """A person who mentions an absence mostly also wants something of the desk."""
+    return re.search(
+        r"\b(?:pouvez-vous|pourriez-vous|could you|can you|would you|j['’]ai (?:un|une|besoin)|"
+        r"i (?:have|need|would like)|nous avons|we have|je (?:souhaite|voudrais|vous)(?! (?:répond|"
+        r"recontact|remercie))|my colleague|mon collègue|ma collègue|clos|clôtur|close the)",
+        text,
+        re.IGNORECASE,
+    ) is not None  # fmt: skip
+
+
+def _machine_sender(mail: Evidence) -> Verdict | None:
+    locals_ = [address.partition("@")[0] for address in mail.senders]
+    if any(local in MACHINE_LOCAL_PARTS for local in locals_):
+        return Verdict(MessageClass.AUTO_REPLY, "sent from an address that nobody reads")
+    if any(is_daemon(address) for address in mail.senders) and not subject_is_reply(mail.subject):
+        if BOUNCE_SUBJECT.search(mail.subject):
+            return Verdict(MessageClass.BOUNCE, "subject of a mail system", Bounce(()))
+        return Verdict(MessageClass.AUTO_REPLY, "sent by a mail system")
+    null_path = any(value.strip() == "<>" for value in mail.values("return-path"))
+    if null_path and not mail.values("in-reply-to") and not mail.senders:
+        return Verdict(MessageClass.AUTO_REPLY, "no sender and an empty return path")
+    if null_path:
+        return Verdict(MessageClass.AUTO_REPLY, "empty return path (RFC 3834 section 2)")
+    if _AUTOMATIC.search(mail.new_text[:300]) and not _TALKS_BUSINESS.search(mail.new_text[:300]):
+        return Verdict(MessageClass.AUTO_REPLY, "says that it was written automatically")
+    return None
+
+
+_RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
+    _own,
+    _feedback,
+    _bounce,
+    _receipt,
+    _challenge,
+    _auto_headers,
+    _lists,
+    _auto_subject,
+    _suppressed,
+    _absence,
+    _machine_sender,
+)

@@ -1,0 +1,289 @@
+"""Where a quoted or forwarded mail begins: attributions, header blocks, separators."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from mailflow.core.quote_phrases import (
+    ATTRIBUTION_STARTS,
+    DAY_NAMES,
+    FORWARDED_MESSAGE,
+    HEADER_LABELS,
+    ORIGINAL_MESSAGE,
+    WROTE,
+)
+
+MAX_LINE = 1000
+MAX_ATTRIBUTION = 420
+
+
+class Kind(Enum):
+    """What announces the quoted mail."""
+
+    ATTRIBUTION = "attribution"  # one to six lines, "On … wrote:"
+    HEADERS = "headers"  # From, Sent, To, Subject, copied
+    ORIGINAL = "original"  # "-----Original Message-----"
+    FORWARDED = "forwarded"  # "---------- Forwarded message ---------"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A quoted mail is announced on `length` lines; `before` is new text on the first of them."""
+
+    kind: Kind
+    length: int
+    before: str = ""
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return "|".join(sorted(map(re.escape, set(words)), key=len, reverse=True))
+
+
+_QUOTE_PREFIX = re.compile(r"^[ \t]{0,8}(?:>[ \t]?){1,40}")
+_VERB = rf"(?:{'|'.join(WROTE)})"
+_START = re.compile(
+    rf"^[\s*_<\[(-]{{0,12}}(?:(?:{_alternatives(ATTRIBUTION_STARTS)})(?=[\s*:])|"
+    rf"(?:{_alternatives(DAY_NAMES)})\.?,?\s|\d{{1,4}}[./: -])",
+    re.IGNORECASE,
+)
+_STRICT_START = re.compile(
+    r"^[\s*_<\[(-]{0,12}(?:On|Le|Am|El|Il|In data|Il giorno|Op|Em|Den|På|W dniu|Dnia|Dne|Dňa|"
+    r"At|Ngày|Vào|Στις|No dia|A)\s|^[\s*_-]{0,12}(?:"
+    rf"{_alternatives(DAY_NAMES)})\.?,?\s|^[\s*_-]{{0,12}}\d{{1,4}}[./: -]",
+    re.IGNORECASE,
+)
+_ENDS_WITH_VERB = re.compile(rf"\b{_VERB}\s{{0,3}}[:：]?[\s*_>-]{{0,12}}$", re.IGNORECASE)
+_HAS_VERB = re.compile(rf"(?:\b|(?<=\s)){_VERB}(?!\w)", re.IGNORECASE)
+_CJK_VERB = re.compile(r"(?:写道|寫道|写了|のメール|書きました|작성)[^:：]{0,20}[:：]\s*$")
+_ENDS_WITH_COLON = re.compile(r"[:：][\s*_-]{0,6}$")
+_ADDRESS = re.compile(r"[^\s<>@\"'()\[\]]{1,64}@[\w.-]{1,120}")
+_CLOCK = re.compile(r"\b\d{1,2}\s?[:hH.]\s?\d{2}\b|\b\d{1,2}\s?h\b|\b(?:19|20)\d{2}\b")
+_DATE = re.compile(
+    r"\b\d{1,4}\s?[./-]\s?\d{1,2}(?:\s?[./-]\s?\d{1,4})?\b|\b\d{1,2}(?:st|nd|rd|th|er|º|\.)?[\s-]"
+    r"(?:de\s|of\s)?[^\W\d]{3,12}\b|\b[^\W\d]{3,12}\.?\s\d{1,2}\b|\d{4}年"
+)
+_DASHED_VERB = re.compile(
+    rf"^[\s>]*-{{2,12}}\s*\S.{{0,300}}\b{_VERB}\s*-{{2,12}}\s*$", re.IGNORECASE
+)
+_SHARED_LINE = re.compile(
+    r"^(.{0,600}?)(?:-{2,8}\s*|\s)((?:On|Le)\s(?:mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|"
+    r"sam|dim)[a-z]{0,8}[.,]{0,2}\s.{5,300}(?:wrote|a écrit)\s?:)\s*$",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[!?;]\s|\.\s+[A-ZÀ-Þ][a-zà-ÿ]+\s+[a-zà-ÿ]+\s+[a-zà-ÿ]+")
+_QUOTING = re.compile(
+    r"^(?:quoting|selon|zitat von|citando a?|citado por|citat från)\s.{2,200}:\s*$", re.IGNORECASE
+)
+_BARE_DATE_ADDRESS = re.compile(r"^\d{4}[/.-]\d{1,2}[/.-]\d{1,2}\b.{0,150}<[^<>\s]+@[^<>\s]+>\s*:?$")
+_NOTES = re.compile(
+    r"^\S.{1,80}?\s?-{2,5}\s?\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s\d{1,2}:\d{2}(?::\d{2})?\s?-{2,5}"
+)
+
+_LABEL_KINDS = {label: kind for kind, labels in HEADER_LABELS.items() for label in labels}
+_LABEL = re.compile(
+    rf"^[\s>*_|]{{0,20}}({_alternatives(list(_LABEL_KINDS))})[\s\u00a0]{{0,3}}[*_]{{0,2}}"
+    r"[\s\u00a0]{0,20}[:：]\s?[*_]{0,2}(.*)$",
+    re.IGNORECASE,
+)
+_DASHES = r"[-_=*~–—‐#]{2,60}"
+_SEPARATED = re.compile(
+    rf"^[\s>]{{0,20}}{_DASHES}[\s>]{{0,5}}(?:{_alternatives(ORIGINAL_MESSAGE)})(?!\w).{{0,60}}?"
+    rf"(?:{_DASHES}|[:：])?\s*$",
+    re.IGNORECASE,
+)
+_FORWARD_SEPARATED = re.compile(
+    rf"^[\s>]{{0,20}}{_DASHES}\s{{0,5}}(?:{_alternatives(FORWARDED_MESSAGE)})(?!\w).{{0,150}}$",
+    re.IGNORECASE,
+)
+_FORWARD_BARE = re.compile(
+    rf"^[\s>]{{0,20}}(?:{_alternatives([p for p in FORWARDED_MESSAGE if ' ' in p or not p.isascii()])})"
+    r"\s{0,3}[:：]?\s*$",
+    re.IGNORECASE,
+)
+_ORIGINAL_BARE = re.compile(
+    rf"^[\s>]{{0,20}}(?:{_alternatives([p for p in ORIGINAL_MESSAGE if ' ' in p])})\s{{0,3}}[:：]?\s*$",
+    re.IGNORECASE,
+)
+RULE = re.compile(r"^[\s>]*[-_=*~–—‐─━═]{3,}[\s]*$")
+
+
+def unquoted(text: str) -> str:
+    """Take the leading '>' marks off a line."""
+    return _QUOTE_PREFIX.sub("", text) if ">" in text[:9] else text
+
+
+def find_opening(lines: Sequence[str], index: int, quoted_after: int) -> Opening | None:
+    """Say whether a quoted or forwarded mail is announced at `lines[index]`.
+
+    `quoted_after` is the index of the next line known to be quoted (by '>' or by HTML), or -1:
+    right behind a doubtful attribution, it settles the doubt.
+    """
+    line = lines[index]
+    if not line or line.isspace() or len(line) > MAX_LINE:
+        return None
+    separator = _find_separator(line)
+    if separator is not None:
+        return separator
+    length = header_block_length(lines, index)
+    if length:
+        return Opening(Kind.HEADERS, length)
+    return _find_attribution(lines, index, quoted_after)
+
+
+def _find_separator(line: str) -> Opening | None:
+    if len(line) > 250:
+        return None
+    if _FORWARD_SEPARATED.match(line) or _FORWARD_BARE.match(line):
+        return Opening(Kind.FORWARDED, 1)
+    if _SEPARATED.match(line):
+        return Opening(Kind.ORIGINAL, 1)
+    if _NOTES.match(line):
+        return Opening(Kind.ORIGINAL, 1)
+    return None
+
+
+def is_bare_original(line: str) -> bool:
+    """True for "Original message" without dashes, which only a header block behind it proves."""
+    return _ORIGINAL_BARE.match(line) is not None
+
+
+def label_of(line: str) -> tuple[str, str] | None:
+    """Return (kind, value) of a copied header line such as 'Envoyé : lundi…', or None."""
+    if ":" not in line[:60] and "：" not in line[:60]:
+        return None
+    match = _LABEL.match(line[:MAX_LINE])
+    if match is None:
+        return None
+    return _LABEL_KINDS[match.group(1).lower()], match.group(2).strip(" *_\u00a0")
+
+
+def header_block_length(lines: Sequence[str], index: int) -> int:
+    """Return the number of lines of the copied header block at `index`, or 0.
+
+    A block names the sender and at least the date, or the recipient and the subject; where it
+    is short, only an address in it proves that it is not a form that somebody filled in. Values
+    may be wrapped, and blank lines may stand between the headers.
+    """
+    first = label_of(lines[index])
+    if first is None or first[0] in ("cc", "other"):
+        return 0
+    kinds = {first[0]}
+    has_address = "@" in lines[index]
+    end = index + 1
+    strays = blanks = 0
+    for position in range(index + 1, min(len(lines), index + 40)):
+        line = lines[position]
+        if not unquoted(line).strip():
+            blanks += 1
+            if blanks > 1 or len(kinds) >= 3 and "subject" in kinds:
+                break
+            continue
+        label = label_of(line)
+        if label is None:
+            strays += 1
+            wrapped = blanks == 0 and (strays <= 2 or "@" in line or line[:1] in " \t")
+            if not wrapped or strays > 30 or ("subject" in kinds and strays > 1):
+                break
+            if "subject" in kinds and not _continues_subject(lines, position):
+                break
+            has_address = has_address or "@" in line
+            continue
+        if label[0] in kinds and label[0] in ("from", "subject", "sent"):
+            break
+        kinds.add(label[0])
+        has_address = has_address or "@" in line
+        end = position + 1
+        strays = blanks = 0
+    return end - index if _is_block(kinds, has_address) else 0
+
+
+def _continues_subject(lines: Sequence[str], position: int) -> bool:
+    """A subject may be wrapped if another header or a blank line follows."""
+    following = lines[position + 1] if position + 1 < len(lines) else ""
+    return label_of(following) is not None
+
+
+def _is_block(kinds: set[str], has_address: bool) -> bool:
+    when = kinds & {"sent", "date"}
+    if "from" in kinds:
+        if "sent" in kinds and len(kinds) >= 2:
+            return True
+        if len(kinds - {"other"}) >= 4:
+            return True
+        return has_address and len(kinds) >= 2
+    if "sent" in kinds and len(kinds) >= 3:
+        return True
+    return has_address and bool(when) and "to" in kinds
+
+
+def _find_attribution(lines: Sequence[str], index: int, quoted_after: int) -> Opening | None:
+    line = lines[index]
+    if _DASHED_VERB.match(line):
+        return Opening(Kind.ATTRIBUTION, 1)
+    if _START.match(line) or "@" in line or _HAS_VERB.search(line[-80:]):
+        length = _attribution_length(lines, index, quoted_after)
+        if length:
+            return Opening(Kind.ATTRIBUTION, length)
+    shared = _SHARED_LINE.match(line)
+    if shared is not None and _is_next(lines, index + 1, quoted_after):
+        return Opening(Kind.ATTRIBUTION, 1, shared.group(1).rstrip(" -"))
+    return None
+
+
+def _attribution_length(lines: Sequence[str], index: int, quoted_after: int) -> int:
+    joined = ""
+    for count in range(1, 7):
+        position = index + count - 1
+        if position >= len(lines):
+            return 0
+        line = unquoted(lines[position]).strip() if count > 1 else lines[position].strip()
+        if not line:
+            following = lines[position + 1].strip() if position + 1 < len(lines) else ""
+            if not (following.startswith("<") and count > 1):
+                return 0
+            continue
+        joined = f"{joined} {line}" if joined else line
+        if len(joined) > MAX_ATTRIBUTION:
+            return 0
+        if _is_attribution(joined, _is_next(lines, position + 1, quoted_after)):
+            return count
+        if count >= 2 and not _START.match(joined) and "@" not in joined:
+            return 0
+    return 0
+
+
+def _is_next(lines: Sequence[str], position: int, quoted_after: int) -> bool:
+    """True if the first line with text from `position` on is known to be quoted."""
+    if quoted_after < position:
+        return False
+    return all(not lines[i].strip() for i in range(position, min(quoted_after, len(lines))))
+
+
+def _is_attribution(text: str, quote_follows: bool) -> bool:
+    ends = _ENDS_WITH_COLON.search(text) is not None
+    verb_at_end = _ENDS_WITH_VERB.search(text) is not None or _CJK_VERB.search(text) is not None
+    if not ends and not verb_at_end:
+        return quote_follows and _BARE_DATE_ADDRESS.match(text) is not None
+    address = _ADDRESS.search(text) is not None
+    dated = _DATE.search(text) is not None
+    if _SENTENCE.search(text) and not (address and quote_follows) and not (address and dated):
+        return False
+    starts = _STRICT_START.match(text) is not None
+    proofs = address + (_CLOCK.search(text) is not None and dated) + quote_follows
+    if verb_at_end and (ends or (starts and dated)):
+        return (proofs >= 1 and (starts or address)) or (quote_follows and len(text) < 120)
+    if _HAS_VERB.search(text):
+        return dated and (address or (starts and proofs >= 1))
+    if _QUOTING.match(text):
+        return address or quote_follows
+    return starts and address and _date_leads(text)
+
+
+def _date_leads(text: str) -> bool:
+    """True for '2024-03-05 10:15 GMT+01:00 Name <address>:': a date, then who, then a colon."""
+    date = _DATE.search(text[:60])
+    address = _ADDRESS.search(text)
+    if date is None or address is None or address.start() < date.start():
+        return False
+    return re.search(r"[>)\]]\s*[:：]$", text) is not None
