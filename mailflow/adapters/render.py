@@ -10,14 +10,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.core import UnknownLocaleError
 from babel.dates import format_datetime
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound
-from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailflow.core.decisions import NoticeKind
@@ -25,6 +26,11 @@ from mailflow.data import find_data_file, shipped_folder
 from mailflow.errors import ConfigError
 
 SUBJECT_LINE = "Subject:"
+
+_TEMPLATE_FAULTS = (
+    TemplateError, UnknownLocaleError, ArithmeticError, AttributeError, LookupError, TypeError,
+    ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,10 @@ class Renderer:
             html = self._render_html(f"{language}/{kind}.html", text, {**full, "subject": subject})
         except TemplateNotFound as error:
             raise ConfigError(f"templates/{error.name}: is missing") from error
-        except (UndefinedError, SecurityError, TemplateError, TypeError, KeyError) as error:
+        except _TEMPLATE_FAULTS as error:
             line = getattr(error, "lineno", None)
-            place = f"templates/{name}" + (f", line {line}" if line else "")
+            faulty = error.name if isinstance(error, TemplateSyntaxError) else None
+            place = f"templates/{faulty or name}" + (f", line {line}" if line else "")
             raise ConfigError(f"{place}: {type(error).__name__}: {error}") from error
         return Rendered(subject, text, html)
 
@@ -106,8 +113,13 @@ class Renderer:
         return self._format(value, language, "moment")
 
     def _format(self, value: datetime, language: str, form: str) -> str:
-        pattern = self._words[language]["formats"][form]
-        return format_datetime(value, pattern, tzinfo=self._zone, locale=language)
+        if not isinstance(value, date):  # babel would take None for the present moment
+            raise TypeError(f"{form}() needs a date, got {value!r}")
+        formats = self._words[language]["formats"]
+        text = format_datetime(value, formats[form], tzinfo=self._zone, locale=language)
+        for old, new in formats.get("replace", {}).items():
+            text = text.replace(old, new)
+        return text
 
     def _render_html(self, name: str, text: str, context: Mapping[str, Any]) -> str:
         try:
@@ -122,7 +134,7 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
 
 
-_ROW = re.compile(r"^(?P<label>[^:\n>]{1,40}?)[  ]?: (?P<value>\S.*)$")
+_ROW = re.compile(r"^(?P<label>[^:\n>]{1,40}?)[ \u00a0\u202f]?: (?P<value>\S.*)$")
 
 
 def split_blocks(text: str) -> tuple[Block, ...]:
