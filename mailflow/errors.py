@@ -18,8 +18,13 @@ class StateError(MailflowError):
 
 
 class GatewayError(MailflowError):
-    """IMAP, SMTP or the database failed. Retry, unless `permanent`."""
+    """IMAP, SMTP or the database failed. Retry, unless `permanent`.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    `maybe_done`: the other side may have done it all the same, as when the connection breaks
+    between the end of a mail and the reply to it.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, maybe_done: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.maybe_done = maybe_done

@@ -1,7 +1,7 @@
 """Read a mailbox over IMAP. UID and UIDVALIDITY are the only keys; flags decide nothing."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -14,6 +14,7 @@ from mailflow.settings import Imap
 
 BATCH_MAILS = 50
 BATCH_BYTES = 16_000_000
+IDLE_SLICE_SECONDS = 1.0
 STORED_FLAG = b"$MailflowStored"
 FAILURES = (IMAPClientError, OSError, ValueError, AssertionError)
 
@@ -164,13 +165,19 @@ class ImapMailbox:
                 if client.has_capability("UIDPLUS"):
                     client.uid_expunge(uids)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait in IDLE for at most `seconds`; True when the server reported something."""
+    def wait_until(self, is_over: Callable[[], bool]) -> bool:
+        """Wait in IDLE until the server reports something or `is_over`; True for a report.
+
+        `is_over` is asked once a second, so that a signal is seen in time.
+        """
         with self._failing():
             client = self._ready()
             client.idle()
             try:
-                return bool(client.idle_check(timeout=seconds))
+                while not is_over():
+                    if client.idle_check(timeout=IDLE_SLICE_SECONDS):
+                        return True
+                return False
             finally:
                 client.idle_done()
 

@@ -35,15 +35,17 @@ class SmtpGateway:
 
         A recipient that the server refuses fails the mail as a whole, before any content is
         sent, so that nobody gets it twice. Raises GatewayError; `permanent` for a 5xx reply to
-        a recipient or to the content. An error before the content means: nothing was sent.
+        a recipient or to the content, `maybe_done` where the reply to the content is missing.
         """
         connection = self._connected()
+        content_begun = False
         try:
             self._expect(connection.mail(sender), "MAIL FROM")
             reach("smtp-mail")
             for recipient in recipients:
                 self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
             reach("smtp-rcpt")
+            content_begun = True
             code, reply = connection.data(content)
             reach("smtp-accepted")
             if code != 250:
@@ -53,7 +55,9 @@ class SmtpGateway:
             self.close()
             if isinstance(error, smtplib.SMTPDataError):
                 raise _error("DATA", error.smtp_code, error.smtp_error) from error
-            raise GatewayError(f"SMTP {self._where()}: {error or type(error).__name__}") from error
+            raise GatewayError(
+                f"SMTP {self._where()}: {error or type(error).__name__}", maybe_done=content_begun
+            ) from error
         except GatewayError:
             self._reset()
             raise

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from mailflow.core.confirmations import Confirmation, ConfirmationVerdict, read_confirmation
 from mailflow.core.contacts import find_contact
-from mailflow.core.decisions import Audience, Decision, Notice, NoticeKind, Step
+from mailflow.core.decisions import Audience, Decision, Json, Notice, NoticeKind, Step
 from mailflow.core.messages import InboundMessage
 from mailflow.core.tickets import Action, State, Ticket
 from mailflow.core.triage import Item, Kind, Outcome, Triage
@@ -203,7 +203,7 @@ def _in_work(message: InboundMessage, ticket: Ticket, received: Step) -> Decisio
     steps = [received]
     was_waiting = ticket.state is State.PENDING
     steps.append(Step("resumed" if was_waiting else "client_replied", Action.CLIENT_REPLIED))
-    data = {}
+    data: dict[str, Json] = {}
     if ticket.wants_contact:
         contact = find_contact(message.new_text)
         if contact is not None:

@@ -1,0 +1,257 @@
+"""The loop: take mails in, process them, send what is owed, sweep, wait. Signals set a flag."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import FrameType
+
+import schedule
+from sqlalchemy import select, update
+
+from mailflow.adapters.imap import ImapMailbox
+from mailflow.adapters.smtp import SmtpGateway
+from mailflow.adapters.tables import Inbound, OutboxMail
+from mailflow.desk import Desk
+from mailflow.errors import GatewayError
+from mailflow.logs import log
+from mailflow.services.intake import poll
+from mailflow.services.outbox import send_due
+from mailflow.services.process import process_due
+from mailflow.services.sweep import sweep
+
+SWEEP_SECONDS = 20
+SLICE_SECONDS = 1.0  # the longest wait before a signal is seen
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 30.0
+
+
+class Backoff:
+    """When a broken server may be tried again: later each time, with jitter."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._failures = 0
+        self._until = 0.0
+
+    def is_open(self) -> bool:
+        """Whether a try is allowed now."""
+        return self._monotonic() >= self._until
+
+    def failed(self) -> float:
+        """Note a failure; return the pause in seconds."""
+        pause = min(FIRST_BACKOFF * 2**self._failures, LONGEST_BACKOFF)
+        pause *= random.uniform(0.7, 1.3)  # noqa: S311  (jitter)
+        self._failures = min(self._failures + 1, 10)
+        self._until = self._monotonic() + pause
+        return pause
+
+    def worked(self) -> None:
+        """Note a success: the next failure starts with the shortest pause again."""
+        self._failures, self._until = 0, 0.0
+
+
+class Daemon:
+    """Everything that `mailflow run` does, one turn after the other."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._stop = threading.Event()
+        self._mailbox: ImapMailbox | None = None
+        self._gateway = SmtpGateway(desk.config.smtp)
+        self._imap_backoff = Backoff()
+        self._smtp_backoff = Backoff()
+        self._database_backoff = Backoff()
+        self._jobs = schedule.Scheduler()
+        self.failed_jobs: dict[str, int] = {}
+        self._every(SWEEP_SECONDS, "sweep", lambda: sweep(desk))
+
+    def stop(self) -> None:
+        """Ask the loop to end after the mail in hand. Safe from any thread or signal."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until stopped. A failing server is tried again and again; the others go on."""
+        self._catch_signals()
+        log.info("daemon.started", worker=self._desk.worker)
+        self._desk.triager  # noqa: B018  (loaded before the first mail, not with it)
+        self._recover()
+        while not self._stop.is_set():
+            busy = self.turn()
+            if not busy:
+                self._wait()
+        self.close()
+        log.info("daemon.stopped")
+
+    def run_once(self) -> int:
+        """Take in all that is there, process and send it, sweep once; return the mails taken in.
+
+        Raises GatewayError where a server fails, after doing what could be done without it.
+        """
+        failure: GatewayError | None = None
+        taken = 0
+        self._recover()
+        try:
+            taken = self._poll()
+        except GatewayError as error:
+            failure = error
+        while process_due(self._desk) and not self._stop.is_set():
+            pass
+        sweep(self._desk)
+        try:
+            while send_due(self._desk, self._gateway) and not self._stop.is_set():
+                pass
+        except GatewayError as error:
+            failure = failure or error
+        self.close()
+        if failure is not None:
+            raise failure
+        return taken
+
+    def turn(self) -> bool:
+        """Do one round of everything that is due; return whether there may be more at once."""
+        if not self._database_backoff.is_open():
+            return False
+        busy = False
+        try:
+            busy |= self._try_imap()
+            while not self._stop.is_set() and process_due(self._desk):
+                busy = True
+                self._try_smtp()
+            busy |= self._try_smtp()
+            self._jobs.run_pending()
+            self._database_backoff.worked()
+        except GatewayError as error:
+            log.error("database.failed", error=str(error), again_in=self._database_backoff.failed())
+            self._try_recover()
+        return busy
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._gateway.close()
+        if self._mailbox is not None:
+            self._mailbox.close()
+            self._mailbox = None
+
+    def _every(self, seconds: int, name: str, job: Callable[[], object]) -> None:
+        """Run `job` every so often. One that raises is logged, counted, and run again in turn."""
+
+        def guarded() -> None:
+            try:
+                job()
+            except Exception as error:
+                self.failed_jobs[name] = self.failed_jobs.get(name, 0) + 1
+                log.error("job.failed", job=name, count=self.failed_jobs[name], exc_info=error)
+
+        self._jobs.every(seconds).seconds.do(guarded)
+
+    def _try_imap(self) -> bool:
+        if not self._imap_backoff.is_open():
+            return False
+        try:
+            count = self._poll()
+        except GatewayError as error:
+            if self._mailbox is None:  # not the mailbox but the database
+                raise
+            self._mailbox.close()
+            self._mailbox = None
+            log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
+            return False
+        self._imap_backoff.worked()
+        return count > 0
+
+    def _poll(self) -> int:
+        settings = self._desk.config.imap
+        if settings is None:
+            return 0
+        if self._mailbox is None:
+            self._mailbox = ImapMailbox(settings, self._desk.config.limits.max_mail_bytes)
+            self._mailbox.open()
+            log.info("imap.connected", mailbox=self._mailbox.name)
+        return poll(self._desk, self._mailbox)
+
+    def _try_smtp(self) -> bool:
+        if not self._smtp_backoff.is_open():
+            return False
+        try:
+            sent = send_due(self._desk, self._gateway)
+        except GatewayError as error:
+            log.warning("smtp.failed", error=str(error), again_in=self._smtp_backoff.failed())
+            return False
+        self._smtp_backoff.worked()
+        return sent > 0
+
+    def _wait(self) -> None:
+        """Wait for mail, a signal, or the next poll, whichever comes first."""
+        settings = self._desk.config.imap
+        until = time.monotonic() + (settings.poll_seconds if settings else SLICE_SECONDS)
+        until = min(until, time.monotonic() + max(self._jobs.idle_seconds or 0, 0.05))
+        if self._mailbox is None or not self._imap_backoff.is_open():
+            self._stop.wait(min(SLICE_SECONDS, max(until - time.monotonic(), 0.05)))
+            return
+        try:
+            if not self._mailbox.can_idle():
+                self._stop.wait(max(until - time.monotonic(), 0.05))
+                return
+            self._mailbox.wait_until(lambda: self._stop.is_set() or time.monotonic() >= until)
+        except GatewayError as error:
+            self._mailbox = None
+            log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
+
+    def _recover(self) -> None:
+        """Take up what this host's dead workers held, instead of waiting for their claims to end."""
+        desk = self._desk
+        now = desk.clock()
+        with desk.database.begin() as session:
+            for table in (Inbound, OutboxMail):
+                holders = select(table.claimed_by).where(table.claimed_by.is_not(None)).distinct()
+                dead = [name for name in session.scalars(holders) if name and is_dead(name)]
+                if dead:
+                    session.execute(
+                        update(table).where(table.claimed_by.in_(dead)).values(claimed_until=now)
+                    )
+                    log.info("claims.recovered", table=table.__tablename__, workers=len(dead))
+
+    def _try_recover(self) -> None:
+        """After a database failure our own claims are open: let them run out now."""
+        desk = self._desk
+        try:
+            with desk.database.begin() as session:
+                now = desk.clock() + timedelta(0)
+                session.execute(
+                    update(Inbound)
+                    .where(Inbound.claimed_by == desk.worker)
+                    .values(claimed_until=now)
+                )
+        except GatewayError:
+            return
+
+    def _catch_signals(self) -> None:
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handle)
+            signal.signal(signal.SIGINT, handle)
+
+
+def is_dead(worker: str) -> bool:
+    """Whether `worker` (host:pid:…) ran on this host and its process is gone."""
+    import os
+    import socket
+
+    host, _, rest = worker.partition(":")
+    pid = rest.partition(":")[0]
+    if host != socket.gethostname()[:40] or not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,120 @@
+"""Plan what is owed in time beside the deadline: reminders to clients, progress prompts."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailflow.adapters.tables import Event, Reminder, Ticket
+from mailflow.core.reminders import client_reminders, next_progress_prompt
+from mailflow.core.tickets import State
+from mailflow.desk import Desk
+from mailflow.services.clock import deadline, policy_of, withdraw
+
+MISSING, CONFIRMATION, PROGRESS = "missing", "confirmation", "progress"
+LAST = "last"  # the stage at which waiting ends: abandoned, or closed where the policy says so
+
+
+def chase_client(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:
+    """Bring the ticket's reminders to the client in line with its state. Twice is once."""
+    session.flush()
+    state = State(ticket.state)
+    policy = policy_of(session, desk, ticket)
+    asked_at = _last_asked(session, ticket) if state is State.INCOMPLETE else None
+    resolved_at = ticket.resolved_at if state is State.RESOLVED else None
+    for track, chase, start in (
+        (MISSING, policy.missing_information, asked_at),
+        (CONFIRMATION, policy.confirmation, resolved_at),
+    ):
+        withdraw(session, ticket.id, track, now, except_deadline=start)
+        if start is None or _is_planned(session, ticket, track, start):
+            continue
+        plan = client_reminders(policy.calendar, chase, start)
+        for number, moment in enumerate(plan.reminders, start=1):
+            _plan(session, ticket, track, start, f"{track}-{number}", number, moment)
+        ends_at = plan.ends_at
+        if track == CONFIRMATION and not desk.config.support.close_without_answer:
+            ends_at = ends_at if chase.closes else None
+        if ends_at is not None:
+            _plan(session, ticket, track, start, f"{track}-{LAST}", 99, ends_at)
+    _plan_progress(session, desk, ticket, state, now)
+
+
+def _plan_progress(
+    session: Session, desk: Desk, ticket: Ticket, state: State, now: datetime
+) -> None:
+    """P1 without interruption: one prompt ahead, the next one planned when it was sent.
+
+    Source: contract, 'PRIORITE 1 … travaillera sans interruption pendant les heures de bureau'.
+    """
+    found = deadline(session, desk, ticket, now) if state is State.OPEN else None
+    moment = None
+    if found is not None and _is_prompt_waiting(session, ticket, now):
+        return  # the sweep sends it, then the next one is planned
+    if found is not None:
+        policy = policy_of(session, desk, ticket)
+        moment = next_progress_prompt(
+            policy, found.priority, found.registered_at, now, found.pauses
+        )
+    withdraw(session, ticket.id, PROGRESS, now, except_deadline=moment)
+    if moment is not None and not _is_planned(session, ticket, PROGRESS, moment):
+        number = 1 + (
+            session.scalar(
+                select(func.count(Reminder.id)).where(
+                    Reminder.ticket_id == ticket.id,
+                    Reminder.track == PROGRESS,
+                    Reminder.status == "sent",
+                )
+            )
+            or 0
+        )
+        _plan(session, ticket, PROGRESS, moment, PROGRESS, number, moment)
+
+
+def _is_prompt_waiting(session: Session, ticket: Ticket, now: datetime) -> bool:
+    query = select(Reminder.id).where(
+        Reminder.ticket_id == ticket.id,
+        Reminder.track == PROGRESS,
+        Reminder.status == "pending",
+        Reminder.moment <= now,
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _last_asked(session: Session, ticket: Ticket) -> datetime | None:
+    return session.scalar(
+        select(Event.at)
+        .where(Event.ticket_id == ticket.id, Event.kind.in_(("asked", "revived")))
+        .order_by(Event.id.desc())
+        .limit(1)
+    )
+
+
+def _is_planned(session: Session, ticket: Ticket, track: str, start: datetime) -> bool:
+    query = select(Reminder.id).where(
+        Reminder.ticket_id == ticket.id, Reminder.track == track, Reminder.deadline == start
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _plan(
+    session: Session,
+    ticket: Ticket,
+    track: str,
+    start: datetime,
+    stage: str,
+    rank: int,
+    moment: datetime,
+) -> None:
+    session.add(
+        Reminder(
+            ticket_id=ticket.id,
+            track=track,
+            deadline=start,
+            stage=stage,
+            audience="agent" if track == PROGRESS else "client",
+            rank=rank,
+            moment=moment,
+            status="pending",
+        )
+    )

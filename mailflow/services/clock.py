@@ -1,0 +1,159 @@
+"""Keep a ticket's due time and its reminders in step with its event log."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from mailflow.adapters.policies import from_json, to_json
+from mailflow.adapters.store import events_of
+from mailflow.adapters.tables import Event, Reminder, StoredPolicy, Ticket
+from mailflow.core.deadlines import ClockEvent, Deadline, deadline_of
+from mailflow.core.policy import SlaPolicy
+from mailflow.core.reminders import reminder_moments
+from mailflow.core.tickets import State
+from mailflow.desk import Desk
+
+_POLICIES: dict[str, SlaPolicy] = {}
+
+STANDING = (State.RESOLVED, State.CLOSED, State.EXCLUDED)
+
+
+def keep_policy(session: Session, policy: SlaPolicy, now: datetime) -> str:
+    """Store the policy as it is now, if that version is not there yet; return its version."""
+    if session.get(StoredPolicy, policy.version) is None:
+        content = json.loads(to_json(policy))
+        session.add(StoredPolicy(version=policy.version, content=content, stored_at=now))
+        session.flush()
+    return policy.version
+
+
+def policy_of(session: Session, desk: Desk, ticket: Ticket) -> SlaPolicy:
+    """Return the policy in force when the ticket was registered, else the one of today."""
+    version = ticket.policy_version
+    if version is None:
+        return desk.policy_for(desk.find_organisation_by_name(ticket.organisation))
+    if version not in _POLICIES:
+        stored = session.get_one(StoredPolicy, version)
+        _POLICIES[version] = from_json(json.dumps(stored.content))
+    return _POLICIES[version]
+
+
+def clock_events(events: Sequence[Event]) -> tuple[ClockEvent, ...]:
+    """Return what of a ticket's log moves its clock."""
+    found: list[ClockEvent] = []
+    for event in events:
+        if event.kind == "registration_sent":
+            found.append(ClockEvent(event.at, "registered", event.data["priority"]))
+        elif event.kind == "priority_changed":
+            found.append(ClockEvent(event.at, "priority_changed", event.data["new"]))
+        before, after = event.data.get("from"), event.data.get("to")
+        if before != after and after is not None:
+            kind = _moves(before, after)
+            if kind is not None:
+                found.append(ClockEvent(event.at, kind))
+    return tuple(found)
+
+
+def _moves(before: str | None, after: str) -> str | None:
+    """What a change of state does to the clock. Source: DESIGN, 'A ticket's life'."""
+    if after == State.PENDING:
+        return "paused"
+    if after == State.RESOLVED:
+        return "resolved"
+    if after in (State.CLOSED, State.EXCLUDED):
+        return "closed"
+    if after == State.OPEN:
+        return {
+            State.PENDING.value: "resumed",
+            State.RESOLVED.value: "resolution_refused",
+            State.CLOSED.value: "reopened",
+            State.EXCLUDED.value: "reopened",
+        }.get(before or "")
+    return None
+
+
+def deadline(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> Deadline | None:
+    """Return the ticket's deadline from its log; None before its registration was accepted."""
+    if ticket.registered_at is None or ticket.priority is None:
+        return None
+    events = clock_events(events_of(session, ticket.id))
+    return deadline_of(events, policy_of(session, desk, ticket), now)
+
+
+def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:
+    """Recompute the due time and the reminders; those of an old deadline are withdrawn."""
+    session.flush()
+    found = deadline(session, desk, ticket, now)
+    live = ticket.state in (State.OPEN, State.PENDING) and found is not None
+    ticket.due_at = found.due_at if live and found is not None else None
+    withdraw(session, ticket.id, "deadline", now, except_deadline=ticket.due_at)
+    if found is None or ticket.due_at is None or ticket.priority is None:
+        return
+    planned = {
+        reminder.stage: reminder
+        for reminder in session.scalars(
+            select(Reminder).where(
+                Reminder.ticket_id == ticket.id,
+                Reminder.track == "deadline",
+                Reminder.deadline == ticket.due_at,
+            )
+        )
+    }
+    sent = _sent_stages(session, ticket.id)
+    moments = reminder_moments(
+        policy_of(session, desk, ticket), found.priority, found.registered_at, found.pauses
+    )
+    for rank, moment in enumerate(moments):
+        old = planned.get(moment.stage)
+        if old is None:
+            session.add(
+                Reminder(
+                    ticket_id=ticket.id,
+                    track="deadline",
+                    deadline=ticket.due_at,
+                    stage=moment.stage,
+                    audience=moment.to.value,
+                    rank=rank,
+                    moment=moment.due_moment,
+                    status=(
+                        "superseded"
+                        if moment.due_moment <= now and moment.stage in sent
+                        else "pending"
+                    ),
+                )
+            )
+        elif old.status == "withdrawn" and old.done_at is not None:
+            old.status, old.done_at, old.moment = "pending", None, moment.due_moment
+
+
+def _sent_stages(session: Session, ticket_id: int) -> frozenset[str]:
+    """The stages that were sent for earlier deadlines: a short pause does not repeat them."""
+    return frozenset(
+        session.scalars(
+            select(Reminder.stage).where(
+                Reminder.ticket_id == ticket_id,
+                Reminder.track == "deadline",
+                Reminder.status == "sent",
+            )
+        )
+    )
+
+
+def withdraw(
+    session: Session,
+    ticket_id: int,
+    track: str,
+    now: datetime,
+    *,
+    except_deadline: datetime | None = None,
+) -> None:
+    """Withdraw the pending reminders of a track, those for `except_deadline` left alone."""
+    query = update(Reminder).where(
+        Reminder.ticket_id == ticket_id, Reminder.track == track, Reminder.status == "pending"
+    )
+    if except_deadline is not None:
+        query = query.where(Reminder.deadline != except_deadline)
+    session.execute(query.values(status="withdrawn", done_at=now))

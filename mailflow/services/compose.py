@@ -1,0 +1,279 @@
+"""Make the mail of an outbox row: its words from the templates, its threading from the ticket."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailflow.adapters.outgoing import File, OutboundMessage, is_sendable
+from mailflow.adapters.tables import Attachment, Blob, Event, Inbound, OutboxMail, Ticket
+from mailflow.core.agents import find_agent
+from mailflow.core.decisions import NoticeKind
+from mailflow.core.messages import Address
+from mailflow.core.sla import due_at
+from mailflow.core.threads import ROOT, ThreadRole, bare_subject, make_message_id, sign
+from mailflow.desk import Desk
+from mailflow.services.clock import policy_of
+
+IN_PERSON = frozenset({NoticeKind.ANSWER})
+REPLIES = frozenset(
+    {
+        NoticeKind.REGISTRATION,
+        NoticeKind.REQUEST_INFORMATION,
+        NoticeKind.EXCLUSION,
+        NoticeKind.HELD,
+        NoticeKind.REFUSED,
+        NoticeKind.UNREADABLE,
+        NoticeKind.CLOSED,
+        NoticeKind.REOPENED,
+        NoticeKind.AGENT_TRANSCRIPT,
+    }
+)
+LONGEST_CLIENT_TEXT = 20_000  # characters of the client's text in a mail to an agent
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """The mail that an outgoing mail answers."""
+
+    message_id: str | None
+    references: tuple[str, ...]
+    subject: str
+
+
+def compose(session: Session, desk: Desk, row: OutboxMail, now: datetime) -> OutboundMessage:
+    """Return the mail for `row`, as it is to be sent at `now`.
+
+    Raises ConfigError naming the template where one is broken.
+    """
+    kind = NoticeKind(row.kind)
+    ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
+    for_agents = kind.is_for_agents
+    parent = _parent(session, row, ticket, for_agents)
+    subject = _subject(desk, ticket, parent, for_agents)
+    context = _context(session, desk, row, kind, ticket, subject, now)
+    words = desk.renderer.render(kind, row.language, context)
+    support = desk.config.support
+    author = str(row.data.get("author") or "") if kind in IN_PERSON else ""
+    name = f"{author} ({support.name})" if author else support.name
+    return OutboundMessage(
+        message_id=row.message_id,
+        sender=Address(name, support.address),
+        to=(Address(_reader_name(desk, row, ticket), row.recipient),),
+        cc=tuple(Address("", each) for each in row.cc if is_sendable(each)),
+        reply_to=_reply_to(desk, ticket, for_agents),
+        subject=words.subject,
+        text=words.text,
+        html=words.html,
+        date=now,
+        in_reply_to=parent.message_id,
+        references=(*parent.references, *_root(desk, ticket, for_agents)),
+        auto_submitted=_auto_submitted(kind),
+        files=_files(session, row),
+    )
+
+
+def _auto_submitted(kind: NoticeKind) -> str | None:
+    """Source: RFC 3834 section 5: a person's words carry no such header."""
+    if kind in IN_PERSON:
+        return None
+    return "auto-replied" if kind in REPLIES else "auto-generated"
+
+
+def _subject(desk: Desk, ticket: Ticket | None, parent: _Parent, for_agents: bool) -> str:
+    prefix = desk.config.support.reference_prefix
+    subject = ticket.subject if ticket else parent.subject
+    bare = bare_subject(subject, prefix) or "…"
+    if ticket is None:
+        return bare if for_agents else f"Re: {bare}"
+    if for_agents:
+        tag = ticket.reference or f"#{ticket.id}"
+        return f"[{tag}] {bare}"
+    return f"Re: {bare} [{ticket.reference}]" if ticket.reference else f"Re: {bare}"
+
+
+def _parent(session: Session, row: OutboxMail, ticket: Ticket | None, for_agents: bool) -> _Parent:
+    """The mail that is answered: the one that caused this, else the client's last."""
+    if for_agents:
+        return _agents_parent(session, row, ticket)
+    query = select(Inbound).where(Inbound.message_class == "person")
+    if ticket is not None:
+        query = query.where(Inbound.ticket_id == ticket.id, Inbound.sender == ticket.requester)
+    elif row.inbound_id is not None:
+        query = query.where(Inbound.id == row.inbound_id)
+    else:
+        return _Parent(None, (), "")
+    mail = session.scalar(query.order_by(Inbound.id.desc()).limit(1))
+    if mail is None:
+        return _Parent(None, (), ticket.subject if ticket else "")
+    own = (mail.message_id,) if mail.message_id else ()
+    return _Parent(mail.message_id, (*mail.references, *own), mail.subject or "")
+
+
+def _agents_parent(session: Session, row: OutboxMail, ticket: Ticket | None) -> _Parent:
+    """Agents have one thread for a ticket, apart from the client's: it starts with our mail."""
+    if ticket is None:
+        return _Parent(None, (), "")
+    first = session.scalar(
+        select(OutboxMail.message_id)
+        .where(
+            OutboxMail.ticket_id == ticket.id,
+            OutboxMail.recipient == row.recipient,
+            OutboxMail.kind.startswith("agent_"),
+            OutboxMail.id < row.id,
+        )
+        .order_by(OutboxMail.id)
+        .limit(1)
+    )
+    return _Parent(first, (first,) if first else (), ticket.subject)
+
+
+def _root(desk: Desk, ticket: Ticket | None, for_agents: bool) -> tuple[str, ...]:
+    """The thread's own id: it comes back in References even where servers rewrite Message-IDs."""
+    if ticket is None:
+        return ()
+    role = ThreadRole.AGENT if for_agents else ThreadRole.CLIENT
+    domain = desk.config.support.address.rpartition("@")[2]
+    return (make_message_id(desk.database.thread_key(), ticket.id, role, ROOT, domain),)
+
+
+def _reply_to(desk: Desk, ticket: Ticket | None, for_agents: bool) -> str:
+    support = desk.config.support
+    if ticket is None or not support.plus_addressing:
+        return support.address
+    role = ThreadRole.AGENT if for_agents else ThreadRole.CLIENT
+    local, _, domain = support.address.rpartition("@")
+    token = sign(desk.database.thread_key(), ticket.id, role, ROOT)
+    tagged = f"{local}+{token}@{domain}"
+    return tagged if is_sendable(tagged) else support.address
+
+
+def _reader_name(desk: Desk, row: OutboxMail, ticket: Ticket | None) -> str:
+    if ticket is not None and row.recipient == ticket.requester:
+        return ticket.requester_name
+    agent = find_agent(desk.agents, row.recipient)
+    return agent.name if agent else ""
+
+
+def _context(
+    session: Session,
+    desk: Desk,
+    row: OutboxMail,
+    kind: NoticeKind,
+    ticket: Ticket | None,
+    subject: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The vocabulary of templates; `adapters.sample` shows it with sample values."""
+    support = desk.config.support
+    agent = find_agent(desk.agents, ticket.agent) if ticket else None
+    return {
+        "support": {
+            "name": support.name,
+            "address": support.address,
+            "quotation_address": support.quotation_address,
+        },
+        "ticket": _ticket(session, desk, ticket, kind, now) if ticket else None,
+        "agent": {"name": agent.name} if agent else None,
+        "reader": {"name": _reader_name(desk, row, ticket), "address": row.recipient},
+        "thread_subject": subject,
+        "mail_subject": ticket.subject if ticket else "",
+        "client_text": _client_text(session, row, ticket) if kind.is_for_agents else "",
+        "findings": _findings(session, ticket) if kind.is_for_agents else [],
+        "now": now,
+        "data": with_datetimes(row.data),
+    }
+
+
+def _ticket(
+    session: Session, desk: Desk, ticket: Ticket, kind: NoticeKind, now: datetime
+) -> dict[str, Any]:
+    registered_at, due = ticket.registered_at, ticket.due_at
+    if kind is NoticeKind.REGISTRATION and registered_at is None and ticket.priority:
+        registered_at = now  # the clock starts when the server takes this very mail
+        due = due_at(policy_of(session, desk, ticket), ticket.priority, now)
+    return {
+        "reference": ticket.reference,
+        "subject": ticket.subject,
+        "summary": ticket.summary,
+        "state": ticket.state,
+        "kind": ticket.kind,
+        "exclusion": ticket.exclusion,
+        "priority": ticket.priority,
+        "requested_priority": ticket.requested_priority,
+        "requester": ticket.requester,
+        "requester_name": ticket.requester_name,
+        "organisation": ticket.organisation,
+        "registered_at": registered_at,
+        "due_at": due,
+        "closed_at": ticket.closed_at,
+        "contact": ticket.contact,
+        "workaround": ticket.workaround,
+        "review": list(ticket.review),
+    }
+
+
+def _client_text(session: Session, row: OutboxMail, ticket: Ticket | None) -> str:
+    mail = session.get(Inbound, row.inbound_id) if row.inbound_id else None
+    if mail is not None and mail.new_text and (ticket is None or mail.sender != ticket.agent):
+        text = mail.new_text
+    else:
+        text = ticket.text if ticket else ""
+    return text if len(text) <= LONGEST_CLIENT_TEXT else text[:LONGEST_CLIENT_TEXT] + "\n[…]"
+
+
+def _findings(session: Session, ticket: Ticket | None) -> list[dict[str, Any]]:
+    """What triage found, with the client's words, for an agent to validate."""
+    if ticket is None:
+        return []
+    event = session.scalar(
+        select(Event)
+        .where(Event.ticket_id == ticket.id, Event.kind == "triaged")
+        .order_by(Event.id.desc())
+        .limit(1)
+    )
+    if event is None:
+        return []
+    triage = event.data["triage"]
+    found = []
+    for name in ("kind", "exclusion", "priority", "requested_priority"):
+        judged = triage[name]
+        if judged["value"] is None:
+            continue
+        words = list(dict.fromkeys(each["text"] for each in judged["evidence"]))[:4]
+        found.append(
+            {
+                "name": name,
+                "value": str(judged["value"]),
+                "confidence": judged["confidence"],
+                "words": words,
+            }
+        )
+    return found
+
+
+def _files(session: Session, row: OutboxMail) -> tuple[File, ...]:
+    """The files that an agent's answer or a client's mail brought, to go along."""
+    ids = row.data.get("attachments_of")
+    if not ids:
+        return ()
+    rows = session.execute(
+        select(Attachment, Blob.content)
+        .join(Blob, Blob.sha256 == Attachment.sha256)
+        .where(Attachment.inbound_id == ids, Attachment.inline.is_(False))
+        .order_by(Attachment.id)
+    )
+    return tuple(File(file.filename, file.content_type, content) for file, content in rows)
+
+
+def with_datetimes(value: Any, key: str = "") -> Any:
+    """Return JSON data with ISO texts under keys ending in `_at` or `_on` as datetimes."""
+    if isinstance(value, dict):
+        return {name: with_datetimes(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_datetimes(each) for each in value]
+    if isinstance(value, str) and key.endswith(("_at", "_on")):
+        return datetime.fromisoformat(value)
+    return value

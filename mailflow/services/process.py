@@ -1,0 +1,239 @@
+"""From a stored mail to a decision carried out: claim, parse, triage, decide, commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailflow.adapters.parse import parse_message
+from mailflow.adapters.sandboxed_parse import parse_in_child
+from mailflow.adapters.store import claim_inbound
+from mailflow.adapters.tables import Attachment, Blob, Inbound, RawMail, Ticket
+from mailflow.core.decide import Facts, decide, needs_triage
+from mailflow.core.decisions import Decision
+from mailflow.core.messages import InboundMessage
+from mailflow.core.tickets import State
+from mailflow.core.triage import Triage
+from mailflow.desk import Desk
+from mailflow.errors import GatewayError, MailflowError, MessageError
+from mailflow.failpoints import reach
+from mailflow.logs import log
+from mailflow.services.apply import apply
+from mailflow.services.facts import gather
+from mailflow.services.owe import tell_agents
+
+LEASE = timedelta(seconds=60)
+BATCH = 20
+MOST_ATTEMPTS = 3
+RISKY_BYTES = 2_000_000  # larger mails, and second attempts, are parsed in a child process
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A mail that was parsed, and triaged if it needed that, before the transaction."""
+
+    inbound_id: int
+    message: InboundMessage
+    triage: Triage | None
+    thread_text: str  # the text that the triage was made with, from the ticket's thread
+
+
+def process_due(desk: Desk) -> int:
+    """Process what is due, one batch; return how many mails were claimed."""
+    with desk.database.begin() as session:
+        ids = claim_inbound(session, desk.worker, desk.clock(), LEASE, BATCH)
+    reach("process-claimed")
+    readings = [reading for each in ids if (reading := _read(desk, each)) is not None]
+    for reading in _triage_all(desk, readings):
+        _process(desk, reading)
+    return len(ids)
+
+
+def _read(desk: Desk, inbound_id: int) -> Reading | None:
+    """Parse one mail; one that cannot be parsed is set aside and None returned."""
+    with desk.database.read() as session:
+        row = session.get_one(Inbound, inbound_id)
+        raw = session.get_one(RawMail, inbound_id).content
+    if row.attempts > MOST_ATTEMPTS:
+        reason = f"processing it ended the daemon {row.attempts - 1} times"
+        quarantine(desk, inbound_id, row.reason or reason)
+        return None
+    own = desk.config.support.own_addresses
+    limits = desk.config.limits
+    try:
+        if len(raw) > RISKY_BYTES or row.attempts > 1:
+            message = parse_in_child(
+                raw, own, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb
+            )
+        else:
+            message = parse_message(raw, own)
+    except MessageError as error:
+        quarantine(desk, inbound_id, str(error))
+        return None
+    return Reading(inbound_id, message, None, "")
+
+
+def _triage_all(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
+    """Triage together those mails that need it: models are faster on many."""
+    wanted: list[tuple[int, InboundMessage, str]] = []
+    with desk.database.read() as session:
+        for index, reading in enumerate(readings):
+            facts = gather(session, desk, reading.message)
+            if needs_triage(reading.message, facts):
+                text = _thread_text(session, facts)
+                wanted.append((index, _with_thread(reading.message, facts, text), text))
+    done = list(readings)
+    if wanted:
+        results = desk.triager.triage_many([message for _, message, _ in wanted])
+        for (index, _, text), triage in zip(wanted, results, strict=True):
+            done[index] = replace(done[index], triage=triage, thread_text=text)
+    return done
+
+
+def _thread_text(session: Session, facts: Facts) -> str:
+    """What the client wrote before in an incomplete ticket: required items add up over mails."""
+    if facts.ticket is None or facts.ticket.state not in (State.INCOMPLETE, State.ABANDONED):
+        return ""
+    return session.get_one(Ticket, facts.ticket.id).text
+
+
+def _with_thread(message: InboundMessage, facts: Facts, text: str) -> InboundMessage:
+    if facts.ticket is None or not text:
+        return message
+    whole = f"{text}\n\n{message.new_text}"
+    return replace(message, text=whole, new_text=whole, subject=facts.ticket.subject)
+
+
+def _process(desk: Desk, reading: Reading) -> None:
+    """Decide one mail and carry it out; an error sets this mail aside and no other."""
+    structlog.contextvars.bind_contextvars(mail=reading.inbound_id)
+    try:
+        decision = _commit(desk, reading)
+        if decision is not None:
+            reach("process-committed")
+            log.info("mail.processed", outcome=decision.outcome, reason=decision.reason)
+    except GatewayError:
+        raise
+    except MessageError as error:
+        quarantine(desk, reading.inbound_id, str(error))
+    except Exception as error:
+        _try_again(desk, reading.inbound_id, error)
+    finally:
+        structlog.contextvars.unbind_contextvars("mail")
+
+
+def _commit(desk: Desk, reading: Reading) -> Decision | None:
+    now = desk.clock()
+    message = reading.message
+    with desk.database.begin() as session:
+        row = session.get_one(Inbound, reading.inbound_id, with_for_update=True)
+        if row.status != "processing" or row.claimed_by != desk.worker:
+            return None  # our claim ran out and another worker has it
+        facts = gather(session, desk, message)
+        triage = reading.triage
+        if needs_triage(message, facts):
+            text = _thread_text(session, facts)
+            if triage is None or text != reading.thread_text:
+                triage = desk.triager.triage(_with_thread(message, facts, text))
+        decision = decide(message, facts, triage, now)
+        sender = message.sender.address if message.sender else ""
+        ticket = apply(
+            session,
+            desk,
+            decision,
+            f"in-{row.id}",
+            now,
+            inbound_id=row.id,
+            sender=sender,
+            actor=sender or "mailflow",
+            new_text=message.new_text,
+        )
+        _record(session, row, message, decision, ticket.id if ticket else None, now)
+        _keep_attachments(session, desk, row.id, message)
+    return decision
+
+
+def _record(
+    session: Session,
+    row: Inbound,
+    message: InboundMessage,
+    decision: Decision,
+    ticket_id: int | None,
+    now: datetime,
+) -> None:
+    row.status = "done"
+    row.processed_at = now
+    row.claimed_by = None
+    row.claimed_until = None
+    row.outcome = decision.outcome
+    row.reason = decision.reason
+    row.ticket_id = ticket_id
+    row.message_id = message.message_id
+    row.references = list(message.references)[-30:]
+    row.sender = message.sender.address if message.sender else None
+    row.subject = message.subject
+    row.message_class = message.message_class.value
+    row.language = message.language
+    row.new_text = message.new_text
+
+
+def _keep_attachments(
+    session: Session, desk: Desk, inbound_id: int, message: InboundMessage
+) -> None:
+    """Keep files by content hash; those over the limits stay in the raw mail only."""
+    limits = desk.config.limits
+    known = set(
+        session.scalars(
+            select(Blob.sha256).where(Blob.sha256.in_([a.sha256 for a in message.attachments]))
+        )
+    )
+    for number, file in enumerate(message.attachments):
+        session.add(
+            Attachment(
+                inbound_id=inbound_id,
+                sha256=file.sha256,
+                filename=file.filename,
+                content_type=file.content_type,
+                size=file.size,
+                inline=file.inline,
+            )
+        )
+        fits = file.size <= limits.max_attachment_bytes and number < limits.max_attachments
+        if fits and file.sha256 not in known:
+            known.add(file.sha256)
+            session.add(Blob(sha256=file.sha256, content=file.content))
+
+
+def _try_again(desk: Desk, inbound_id: int, error: Exception) -> None:
+    """Put a mail back after an unexpected error; the third time it goes to quarantine."""
+    reason = f"{type(error).__name__}: {error}"
+    with desk.database.begin() as session:
+        row = session.get_one(Inbound, inbound_id)
+        attempts = row.attempts
+        if attempts < MOST_ATTEMPTS:
+            row.status = "new"
+            row.next_attempt_at = desk.clock() + timedelta(seconds=15 * 4**attempts)
+            row.reason = reason
+    is_ours = isinstance(error, MailflowError)
+    log.error("mail.failed", attempt=attempts, reason=reason, exc_info=None if is_ours else error)
+    if attempts >= MOST_ATTEMPTS:
+        quarantine(desk, inbound_id, reason)
+
+
+def quarantine(desk: Desk, inbound_id: int, reason: str) -> None:
+    """Set a mail aside for a human and tell the agents. The raw mail stays as it is."""
+    with desk.database.begin() as session:
+        row = session.get_one(Inbound, inbound_id)
+        row.status = "quarantined"
+        row.reason = reason
+        row.claimed_by = None
+        row.claimed_until = None
+        text = (
+            f"mail {inbound_id} is in quarantine: {reason}; "
+            f"see mailflow quarantine show {inbound_id}"
+        )
+        tell_agents(session, desk, text, f"quarantine-{inbound_id}", desk.clock())
+    log.warning("mail.quarantined", mail=inbound_id, reason=reason)
