@@ -7,7 +7,7 @@ word, and while it is closed. It is one clock: what makes it go on ends only its
 |---|---|
 | registered | starts; only the first one counts |
 | priority_changed, workaround with a priority | goes by another target, from the registration on |
-| paused, resolved, closed | stands, if it does not already |
+| paused, resolved, closed | stands; a later one of these takes over from one before it |
 | resumed | goes on, if it stood for 'paused' |
 | resolution_refused | goes on, if it stood for 'paused' or 'resolved' |
 | reopened | goes on, whatever it stood for |
@@ -17,7 +17,7 @@ de cette notification'.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailflow.core.calendar import as_utc
@@ -28,6 +28,7 @@ REASONS = {
     "resolved": "the clock stands: a resolution is proposed",
     "closed": "the clock stands: closed",
 }
+_RANKS = {"": 0, "paused": 1, "resolved": 2, "closed": 3}  # a lower one changes nothing
 _ENDS = {
     "resumed": frozenset({"paused"}),
     "resolution_refused": frozenset({"paused", "resolved"}),
@@ -79,7 +80,7 @@ def deadline_of(events: Sequence[ClockEvent], policy: SlaPolicy, now: datetime) 
     facts = _gather(events, now)
     priority, registered_at, pauses = facts.priority, facts.registered_at, facts.pauses
     due = due_at(policy, priority, registered_at, pauses)
-    breached = due is not None and due < now and not _is_resolved_at(facts, due)
+    breached = due is not None and due < now and not _is_answered_at(facts, due)
     return Deadline(
         priority=priority,
         registered_at=registered_at,
@@ -89,7 +90,7 @@ def deadline_of(events: Sequence[ClockEvent], policy: SlaPolicy, now: datetime) 
         left=left(policy, priority, registered_at, now, pauses),
         breached=breached,
         breached_at=due if breached else None,
-        standing=facts.stands_for is not None,
+        standing=facts.standing,
     )
 
 
@@ -112,72 +113,46 @@ class _Facts:
     priority: int
     registered_at: datetime
     pauses: tuple[Pause, ...]
-    stands_for: str | None  # 'paused', 'resolved' or 'closed' since the last pause began
-    answered: tuple[Pause, ...]  # when a resolution was proposed, or the ticket closed
+    standing: bool
+    answered_since: datetime | None  # a resolution is on the table, or confirmed, since then
 
 
 def _gather(events: Sequence[ClockEvent], now: datetime) -> _Facts:
-    """Read the event log up to `now`."""
+    """Read the event log up to `now`. Each reason to stand makes a pause of its own."""
     known = sorted((each for each in events if as_utc(each.at) <= now), key=lambda each: each.at)
     start = next((each for each in known if each.kind == "registered"), None)
     if start is None:
         raise ValueError("no 'registered' event: no clock runs before the registration was sent")
     priority = _priority_of(start)
-    log = _Log()
+    pauses: list[Pause] = []  # the last one is open while the clock stands
+    stands_for = ""
+    answered_since: datetime | None = None
     for event in known:
+        at = as_utc(event.at)
         if event.kind not in KINDS:
             raise ValueError(f"event {event.kind!r}: expected one of {', '.join(sorted(KINDS))}")
         if event.kind == "priority_changed" or (event.kind == "workaround" and event.priority):
             priority = _priority_of(event)
-        elif event.kind in REASONS:
-            log.stand(event.kind, as_utc(event.at))
-        elif log.stands_for in _ENDS.get(event.kind, ()):
-            log.go_on(as_utc(event.at))
-    pauses, answered = log.ended()
-    return _Facts(priority, as_utc(start.at), pauses, log.stands_for, answered)
+        stands = _RANKS.get(event.kind, 0) > _RANKS[stands_for]
+        goes_on = stands_for in _ENDS.get(event.kind, ())
+        if stands_for and (stands or goes_on):
+            pauses[-1] = replace(pauses[-1], end=at)
+        if stands:
+            stands_for = event.kind
+            pauses.append(Pause(at, None, REASONS[stands_for]))
+            answered_since = None if stands_for == "paused" else answered_since or at
+        elif goes_on:
+            stands_for, answered_since = "", None
+    return _Facts(priority, as_utc(start.at), tuple(pauses), bool(stands_for), answered_since)
 
 
-class _Log:
-    """The standing clock while events are read: each change of reason begins a new pause."""
-
-    def __init__(self) -> None:
-        self.stands_for: str | None = None
-        self._since: datetime | None = None
-        self._found: list[tuple[str, Pause]] = []
-
-    def stand(self, kind: str, at: datetime) -> None:
-        """Stand from `at` on; a closed ticket stays closed."""
-        if self.stands_for == kind or self.stands_for == "closed":
-            return
-        if self.stands_for == "resolved" and kind == "paused":
-            return
-        self.go_on(at)
-        self.stands_for, self._since = kind, at
-
-    def go_on(self, at: datetime | None) -> None:
-        """End the standing, or record it as still open if `at` is None."""
-        if self.stands_for is not None and self._since is not None:
-            pause = Pause(self._since, at, REASONS[self.stands_for])
-            self._found.append((self.stands_for, pause))
-        if at is not None:
-            self.stands_for = self._since = None
-
-    def ended(self) -> tuple[tuple[Pause, ...], tuple[Pause, ...]]:
-        """Return all pauses, and those in which an answer was on the table."""
-        self.go_on(None)
-        return (
-            tuple(pause for _, pause in self._found),
-            tuple(pause for kind, pause in self._found if kind != "paused"),
-        )
-
-
-def _is_resolved_at(facts: _Facts, due: datetime) -> bool:
+def _is_answered_at(facts: _Facts, due: datetime) -> bool:
     """Say whether the due moment found an answer that still stands.
 
-    Only a `calendar` deadline can: between its own moment and the roll to the next opening.
-    An answer that the client refused later does not count.
+    It can on the deadline itself, and on the `calendar` clock between the deadline's own moment
+    and the next opening. An answer that the client refused later does not count.
     """
-    return any(each.start <= due and each.end is None for each in facts.answered)
+    return facts.answered_since is not None and facts.answered_since <= due
 
 
 def _priority_of(event: ClockEvent) -> int:
