@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from types import FrameType
 
 import schedule
@@ -21,6 +20,7 @@ from mailflow.services.intake import poll
 from mailflow.services.outbox import send_due
 from mailflow.services.process import process_due
 from mailflow.services.sweep import sweep
+from mailflow.workers import is_dead
 
 SWEEP_SECONDS = 20
 SLICE_SECONDS = 1.0  # the longest wait before a signal is seen
@@ -42,8 +42,8 @@ class Backoff:
 
     def failed(self) -> float:
         """Note a failure; return the pause in seconds."""
-        pause = min(FIRST_BACKOFF * 2**self._failures, LONGEST_BACKOFF)
-        pause *= random.uniform(0.7, 1.3)  # noqa: S311  (jitter)
+        jitter = random.uniform(0.7, 1.3)  # noqa: S311
+        pause = jitter * min(FIRST_BACKOFF * 2.0**self._failures, LONGEST_BACKOFF)
         self._failures = min(self._failures + 1, 10)
         self._until = self._monotonic() + pause
         return pause
@@ -201,7 +201,7 @@ class Daemon:
             log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
 
     def _recover(self) -> None:
-        """Take up what this host's dead workers held, instead of waiting for their claims to end."""
+        """Take up what dead workers of this host held, before their claims run out."""
         desk = self._desk
         now = desk.clock()
         with desk.database.begin() as session:
@@ -219,7 +219,7 @@ class Daemon:
         desk = self._desk
         try:
             with desk.database.begin() as session:
-                now = desk.clock() + timedelta(0)
+                now = desk.clock()
                 session.execute(
                     update(Inbound)
                     .where(Inbound.claimed_by == desk.worker)
@@ -235,23 +235,3 @@ class Daemon:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handle)
             signal.signal(signal.SIGINT, handle)
-
-
-def is_dead(worker: str) -> bool:
-    """Whether `worker` (host:pid:…) ran on this host and its process is gone."""
-    import os
-    import socket
-
-    host, _, rest = worker.partition(":")
-    pid = rest.partition(":")[0]
-    if host != socket.gethostname()[:40] or not pid.isdecimal():
-        return False
-    if int(pid) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

@@ -1,8 +1,5 @@
 """A desk ready for work: configuration, rules, directory, database and templates, loaded once."""
 
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,16 +16,12 @@ from mailflow.core.organisations import Organisation
 from mailflow.core.policy import SlaPolicy
 from mailflow.errors import ConfigError
 from mailflow.settings import Config
+from mailflow.workers import worker_name
 
 
 def utc_now() -> datetime:
     """The clock of production; tests and the demo bring their own."""
     return datetime.now(UTC)
-
-
-def worker_name() -> str:
-    """A name that no other worker has: host, process, and a random part."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 @dataclass

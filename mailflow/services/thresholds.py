@@ -1,0 +1,46 @@
+"""Choose, for each decision and value, how sure the model must be to need no agent."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from mailflow.core.triage import Item
+from mailflow.services.evaluate import Answer
+
+TARGET = 0.985  # right, where no agent is asked
+ASK_TARGET = 0.85  # right, where a client is asked for an item
+_NEVER = 1.01
+DECIDED = ("kind", "priority", "exclusion")
+
+
+def choose_thresholds(unseen: Sequence[Answer]) -> dict[str, float]:
+    """Return `decision:value` → least confidence, from answers on unseen mails."""
+    by_value: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for one in unseen:
+        for decision in DECIDED:
+            said = one.said[decision]
+            right = said.value == one.truth[decision]
+            by_value[f"{decision}:{said.value}"].append((said.confidence, right))
+        for item, confidence in one.absent.items():
+            by_value[f"ask:{item}"].append((confidence, one.truly_absent[item]))
+    chosen = {}
+    for key, pairs in sorted(by_value.items()):
+        target = ASK_TARGET if key.startswith("ask:") else TARGET
+        chosen[key] = round(least_confidence(pairs, target), 4)
+    for item in Item:
+        chosen.setdefault(f"ask:{item}", 0.9)
+    return chosen
+
+
+def least_confidence(pairs: Sequence[tuple[float, bool]], target: float) -> float:
+    """Return the least confidence above which a share `target` was right, else 1.01.
+
+    A prior of half a wrong answer keeps a handful of lucky ones from setting it.
+    """
+    ordered = sorted(pairs, reverse=True)
+    best = _NEVER
+    wrong = 0.5 if target > 0.9 else 0.0
+    for count, (confidence, right) in enumerate(ordered, 1):
+        wrong += not right
+        if 1.0 - wrong / count >= target:
+            best = confidence
+    return best
