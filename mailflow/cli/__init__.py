@@ -5,7 +5,7 @@ import sys
 import typer
 
 from mailflow import __version__
-from mailflow.cli import parse, sla, triage
+from mailflow.cli import parse, run, sla, tickets, triage
 from mailflow.errors import ConfigError, MailflowError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def root(
     """Turn a support mailbox into a ticket desk that keeps its contract."""
 
 
-for module in (parse, sla, triage):
+for module in (run, parse, triage, sla, tickets):
     module.register(app)
 
 

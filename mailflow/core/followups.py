@@ -109,7 +109,7 @@ def _confirmed(
     message: InboundMessage, ticket: Ticket, received: Step, rules: FollowUpRules
 ) -> Decision:
     answer = read_confirmation(message.new_text, message.language)
-    said = {"verdict": answer.verdict.value, "words": answer.evidence, "reason": answer.reason}
+    said = {"verdict": answer.verdict.value, "words": answer.evidence_text, "reason": answer.reason}
     tell_agent = Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said})
     if answer.verdict is ConfirmationVerdict.YES and ticket.workaround and ticket.priority == 1:
         return _workaround_confirmed(ticket, received, said, rules.priority_after_workaround)
@@ -117,7 +117,7 @@ def _confirmed(
         confirmed = Step("confirmed", Action.CONFIRM, data=said)
         return Decision(
             "closed",
-            f"the client confirmed: {answer.evidence}",
+            f"the client confirmed: {answer.evidence_text}",
             ticket_id=ticket.id,
             steps=(received, confirmed),
             notices=(Notice(NoticeKind.CLOSED, Audience.CLIENT), tell_agent),
@@ -126,7 +126,7 @@ def _confirmed(
         refused = Step("resolution_refused", Action.REFUSE, data=said)
         return Decision(
             "reopened",
-            f"the client says that it is not solved: {answer.evidence}",
+            f"the client says that it is not solved: {answer.evidence_text}",
             ticket_id=ticket.id,
             steps=(received, refused),
             notices=(tell_agent,),
