@@ -39,8 +39,6 @@ def clean_filename(name: str, content_type: str, number: int) -> str:
     text = _SPACE.sub(" ", _FORBIDDEN.sub("_", text)).strip(" .") if text else ""
     if not text or not any(character.isalnum() for character in text):
         return f"attachment-{number}{_EXTENSIONS.get(content_type, '')}"
-    if name.strip().startswith(".") and "." not in text:
-        text = f"_{text}"
     return _shorten(text)
 
 

@@ -9,7 +9,13 @@ from mailflow.core.lines import Line, Mark
 
 MAX_ALIGNED = 200_000
 _WINDOW = 3000
+_NO_TEXT = re.compile(
+    r"(?:message|e-?mail|mail|courriel) (?:is|est|contains|contient) .{0,20}html\b|html[- ]compatible|"
+    r"(?:support|prend|display|afficher?).{0,30}html\b|html.{0,20}(?:viewer|client|reader)",
+    re.IGNORECASE,
+)
 _JOINED = re.compile(r"[^\w]+")
+_LINK = re.compile(r"<(?:https?|mailto):[^>\s]{0,2000}>|\[(?:cid|image):[^\]\s]{0,300}\]")
 _STUB = re.compile(
     r"\b(?:html|view this|compatible|viewer|afficher|navigateur|browser)\b", re.IGNORECASE
 )
@@ -47,7 +53,10 @@ def _is_stub(plain: str, marked: Sequence[Line]) -> bool:
     """True for a plain part that only says that the mail is in HTML, or leaves nearly all out."""
     length = len(_JOINED.sub("", plain))
     full = sum(len(_JOINED.sub("", line.text)) for line in marked)
-    return length * 4 < full and (length < 20 or (length < 400 and bool(_STUB.search(plain))))
+    return length < 400 and (
+        (length * 4 < full and (length < 20 or bool(_STUB.search(plain))))
+        or (length < full and bool(_NO_TEXT.search(plain)))
+    )
 
 
 def _mark_plain(texts: Sequence[str], marked: Sequence[Line]) -> list[Line]:
@@ -61,13 +70,13 @@ def _mark_plain(texts: Sequence[str], marked: Sequence[Line]) -> list[Line]:
     cursor = 0
     last = Mark.NONE
     for text in texts:
-        wanted = _JOINED.sub("", text).lower()
+        wanted = _JOINED.sub("", _LINK.sub("", text)).lower()
         if not wanted:
             lines.append(Line(text, last))
             continue
         at = joined.find(wanted, cursor, cursor + len(wanted) + _WINDOW)
         if at < 0 or (len(wanted) < 6 and at > cursor + 40):
-            lines.append(Line(text, Mark.NONE))
+            lines.append(Line(text, last))
             continue
         spread = marks[at : at + len(wanted)]
         last = Mark(max(set(spread), key=spread.count)) if spread else Mark.NONE

@@ -32,6 +32,7 @@ _UNSAFE = frozenset(
 )
 # What UTF-8 looks like when read as latin-1: a lead byte, then continuation bytes.
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_UTF8_CHARACTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe2-\xef][\x80-\xbf]{2}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NOT_TEXT = {0: None}
 
@@ -83,7 +84,7 @@ def decode_text(content: bytes, charset: str | None) -> tuple[str, str | None]:
     except (UnicodeError, ValueError, OverflowError):
         pass
     text, _ = _guess(content)
-    return clean_text(text), f"charset {charset!r} does not fit: decoded by its content"
+    return clean_text(text), f"wrong charset {charset!r}: read by its content"
 
 
 def _strict(content: bytes, codec: str) -> str:
@@ -102,7 +103,8 @@ def _decode_latin(content: bytes, charset: str | None, codec: str | None) -> tup
         else:
             if codec == "ascii" or charset is None:
                 return clean_text(text), None
-            return clean_text(text), f"charset {charset!r} does not fit: it is UTF-8"
+            remark = "unknown charset" if codec is None else "wrong charset"
+            return clean_text(text), f"{remark} {charset!r}: read as UTF-8"
     if codec == "iso8859-15":
         return clean_text(content.decode(codec)), None
     if codec is None or codec == "ascii":
@@ -124,7 +126,8 @@ def _guess(content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         pass
     damaged = content.decode("utf-8", "replace")
-    if damaged.count("\ufffd") * 20 < sum(byte > 127 for byte in content[:20000]):
+    # Latin text hardly ever holds a sequence that is valid in UTF-8.
+    if damaged.count("\ufffd") <= 3 * len(_UTF8_CHARACTER.findall(content)):
         return damaged, "utf-8"
     if 64 <= len(content) <= 50_000:
         from charset_normalizer import from_bytes

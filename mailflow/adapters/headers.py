@@ -160,7 +160,8 @@ def decode_words(text: str) -> str:
             parts.append(data.decode("raw-unicode-escape", "replace"))
         else:
             parts.append(decode_text(data, charset.partition("*")[0])[0])
-    return "".join(parts)
+    decoded = "".join(parts)
+    return decoded if spaced == joined else decoded.replace("  ", " ")
 
 
 def _join_split_characters(text: str) -> str:

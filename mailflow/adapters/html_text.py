@@ -165,7 +165,8 @@ def _walk(root: LexborNode, writer: _Writer) -> None:
             _write_image(attributes, writer, max(mark, after))
             continue
         _open(tag, attributes, writer)
-        stack.append((tag, mark, False))
+        tight = tag == "p" and "mso" in (attributes.get("class") or "").lower()
+        stack.append(("div" if tight else tag, mark, False))
         children = list(_children(node))
         inner = preformatted or tag == "pre"
         stack.extend((child, mark, inner) for child in reversed(children))
@@ -195,7 +196,7 @@ def _close(tag: str, writer: _Writer) -> None:
     if tag in _BLOCKS:
         writer.end_line()
         if tag in _SPACED:
-            writer.blank_wanted = tag != "p" or writer.blank_wanted
+            writer.blank_wanted = True
 
 
 def _write_text(node: LexborNode, writer: _Writer, mark: Mark, preformatted: bool) -> None:

@@ -95,7 +95,7 @@ def _weak_words(words: list[str]) -> str:
 
 
 def _by_lingua(sample: str, letters: int) -> str:
-    values = _detector().compute_language_confidence_values(sample[:600])
+    values = _detector().compute_language_confidence_values(sample[:240])
     if not values or values[0].value < (0.5 if letters > 60 else 0.75):
         return ""
     return str(values[0].language.iso_code_639_1.name).lower()

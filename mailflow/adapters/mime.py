@@ -11,6 +11,7 @@ import mimetypes
 import quopri
 import re
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from email.errors import MessageError as EmailError
 from email.message import Message
 from typing import cast
@@ -28,15 +29,17 @@ MAX_ATTACHMENTS = 200
 MAX_TEXT_PART = 2 * 1024 * 1024
 
 _KEPT = frozenset(
-    {"content-type", "content-transfer-encoding", "content-disposition", "content-id",
-     "mime-version", "from", "to", "cc", "reply-to", "date", "subject", "message-id"}
-)  # fmt: skip
+    {"content-type", "content-transfer-encoding", "content-disposition", "content-id", "mime-version"}
+)
 _ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
 _PARSE_ERRORS = (
     MailParserError, EmailError, ValueError, LookupError, AttributeError, TypeError,
     RecursionError, AssertionError, binascii.Error,
 )  # fmt: skip
 _UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n")
+_BOUNDARY_LINE = re.compile(
+    rb"(?:^|\n)--([^\s\"\\]{1,70})[ \t]*\r?\n(?:content-|\r?\n)", re.IGNORECASE
+)
 _PGP_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
@@ -120,9 +123,11 @@ class _Reader:
     def __init__(self, content: Content, slices: Slices) -> None:
         self.content = content
         self.slices = slices
+        self.mended = False
 
     def read(self, part: Message) -> None:
         """Read `part` and all that is in it."""
+        _mend_headers(part)
         kind = _content_type(part)
         self.content.types.append(kind)
         if kind == "message/rfc822" or kind == "message/global":
@@ -131,6 +136,8 @@ class _Reader:
             self.content.reports.append((kind, self._report(part)))
         elif part.is_multipart():
             self._multipart(part, kind)
+        elif kind.startswith("multipart/"):
+            self._broken_multipart(part)
         else:
             self._leaf(part, kind)
 
@@ -145,6 +152,21 @@ class _Reader:
             children = children[1:]
         for child in children:
             self.read(child)
+
+    def _broken_multipart(self, part: Message) -> None:
+        """A multipart whose boundary is missing or wrong: find it in the body, or read all as text."""
+        content = self._decoded(part)
+        line = _BOUNDARY_LINE.search(content[:20_000])
+        if line is not None and not self.mended:
+            self.mended = True
+            mended = b'Content-Type: multipart/mixed; boundary="%s"\n\n%s' % (line.group(1), content)
+            try:
+                self.read(message_from_bytes(mended))
+            except _PARSE_ERRORS:
+                self.content.defects.append("multipart unreadable")
+            else:
+                return
+        self.content.bodies.append(Body(plain=decode_text(content[:MAX_TEXT_PART], None)[0]))
 
     def _alternative(self, children: list[Message]) -> None:
         before = len(self.content.bodies)
@@ -279,6 +301,14 @@ class _Reader:
                 inline=inline,
             )
         )
+
+
+def _mend_headers(part: Message) -> None:
+    """Turn raw 8-bit bytes in a part's MIME headers into the text that they mean."""
+    for name, raw in list(part.raw_items()):
+        value = str(raw)
+        if name.lower().startswith("content-") and not value.isascii():
+            part.replace_header(name, decode_raw(value.encode("utf-8", "surrogateescape")))
 
 
 def _content_type(part: Message) -> str:

@@ -7,7 +7,7 @@ answers), RFC 3464 (delivery reports), RFC 5965 (feedback reports), RFC 8098 (re
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailflow.core.delivery import BOUNCE_SUBJECT, is_daemon
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
@@ -45,10 +45,18 @@ class Evidence:
     bounce: Bounce | None = None
     delivered: bool = False  # a report of success: RFC 3464 'delivered', 'relayed', 'expanded'
     own_addresses: frozenset[str] = frozenset()
+    by_name: dict[str, tuple[str, ...]] = field(init=False, compare=False, repr=False)
 
-    def values(self, name: str) -> list[str]:
+    def __post_init__(self) -> None:
+        by_name: dict[str, tuple[str, ...]] = {}
+        for name, value in self.headers:
+            key = name.lower()
+            by_name[key] = (*by_name.get(key, ()), value)
+        object.__setattr__(self, "by_name", by_name)
+
+    def values(self, name: str) -> tuple[str, ...]:
         """Every value of the header `name` (lower case)."""
-        return [value for key, value in self.headers if key.lower() == name]
+        return self.by_name.get(name, ())
 
     def parameter(self, name: str) -> str:
         """A parameter of Content-Type, lower case, or ''."""

@@ -43,10 +43,10 @@ AUTO_REPLY_HEADERS = (
 
 # Subjects that autoresponders write, in front of the subject they answer.
 AUTO_REPLY_SUBJECT = (
-    r"^\W{0,4}(?:auto(?:matic|matique|matisch\w*)?[- ]?(?:reply|response|réponse|antwort|respuesta|"
-    r"risposta|svar|answer|resposta)|auto:|autoreply|autorespond|out[- ]of[- ](?:the[- ])?office|"
-    r"réponse automatique|reponse automatique|réponse auto\b|message automatique|"
-    r"absence du bureau|absent du bureau|absence\s?:|absent\s?:|en congés?\s?:|notification d['’]absence|"
+    r"^\W{0,4}(?:(?:auto(?:matic|matique|matisch\w*)?[- ]?(?:reply|response|réponse|antwort|respuesta|"
+    r"risposta|svar|answer|resposta)|auto|autoreply|autorespond(?:er)?|out[- ]of[- ](?:the[- ])?office|"
+    r"réponse automatique|reponse automatique|réponse auto|message automatique|"
+    r"absence du bureau|absent du bureau|absence|absent|en congés?|notification d['’]absence|"
     r"message d['’]absence|gestionnaire d['’]absence|"
     r"(?:hors|absent) (?:du|de) bureau|avis d['’]absence|automatische antwort|abwesenheit|"
     r"abwesenheitsnotiz|respuesta automática|fuera de (?:la )?oficina|risposta automatica|"
@@ -54,8 +54,10 @@ AUTO_REPLY_SUBJECT = (
     r"resposta automática|ausência|automatisk svar|automaattinen vastaus|automatyczna odpowiedź|"
     r"автоматический ответ|автоответ|自动回复|自動回覆|自動返信|vacation (?:reply|response|message)|"
     r"i am (?:currently )?(?:out of|away from) (?:the )?office|away from (?:the|my) (?:office|desk)|"
-    r"accusé de réception automatique|on (?:vacation|holiday|leave)\s?(?:re)?:|ooo\s?:|"
-    r"(?:\[?ticket|demande|case).{0,40}(?:a été (?:créée?|enregistrée?)|has been (?:created|received))|"
+    r"accusé de réception automatique|on (?:vacation|holiday|leave)|ooo)"
+    r"(?:\s?[:：)\]]|\W{0,3}$|\s{1,3}(?:re|tr|aw|fwd|autoreply|auto-reply)\b|"
+    r"\s[^:]{0,30}\s?:\s?(?:re\b|\[|fwd?\b|tr\b)|\s[-–(]\s?\S)"
+    r"|(?:\[?ticket|demande|case).{0,40}(?:a été (?:créée?|enregistrée?)|has been (?:created|received))|"
     r"(?:lu|read|not read|non lu|gelesen|leído|letto|gelezen)\s?:)"
 )
 

@@ -44,13 +44,23 @@ _QUOTE_PREFIX = re.compile(r"^[ \t]{0,8}(?:>[ \t]?){1,40}")
 _VERB = rf"(?:{'|'.join(WROTE)})"
 _START = re.compile(
     rf"^[\s*_<\[(-]{{0,12}}(?:(?:{_alternatives(ATTRIBUTION_STARTS)})(?=[\s*:])|"
-    rf"(?:{_alternatives(DAY_NAMES)})\.?,?\s|\d{{1,4}}[./: -])",
+    rf"(?:{_alternatives(DAY_NAMES)})\.?,?\s|\d{{1,4}}[./:年 -])",
     re.IGNORECASE,
 )
 _STRICT_START = re.compile(
     r"^[\s*_<\[(-]{0,12}(?:On|Le|Am|El|Il|In data|Il giorno|Op|Em|Den|På|W dniu|Dnia|Dne|Dňa|"
     r"At|Ngày|Vào|Στις|No dia|A)\s|^[\s*_-]{0,12}(?:"
-    rf"{_alternatives(DAY_NAMES)})\.?,?\s|^[\s*_-]{{0,12}}\d{{1,4}}[./: -]",
+    rf"{_alternatives(DAY_NAMES)})\.?,?\s|^[\s*_-]{{0,12}}\d{{1,4}}[./:年 -]",
+    re.IGNORECASE,
+)
+_WORD_START = re.compile(
+    r"^[\s*_<\[(-]{0,12}(?:On|Le|Am|El|Il|In data|Op|Em|Den|På|W dniu|Dnia|Dne)\s", re.IGNORECASE
+)
+_REPLY_ABOVE = re.compile(
+    r"^[\s>#*=~_-]{0,40}(?:please )?(?:(?:type|write|enter|add) (?:your )?(?:reply|response) above|reply above|"
+    r"(?:merci de |veuillez )?(?:répond(?:ez|re)|écri(?:vez|re)) (?:votre réponse )?au[- ]dessus|ne (?:rien )?(?:pas )?"
+    r"(?:écri(?:vez|re)|modifi(?:ez|er)) (?:sous|au[- ]dessous|en[- ]dessous)|bitte (?:antworten sie )?oberhalb)"
+    r".{0,80}$",
     re.IGNORECASE,
 )
 _ENDS_WITH_VERB = re.compile(rf"\b{_VERB}\s{{0,3}}[:：]?[\s*_>-]{{0,12}}$", re.IGNORECASE)
@@ -138,7 +148,7 @@ def _find_separator(line: str) -> Opening | None:
         return Opening(Kind.FORWARDED, 1)
     if _SEPARATED.match(line):
         return Opening(Kind.ORIGINAL, 1)
-    if _NOTES.match(line):
+    if _NOTES.match(line) or _REPLY_ABOVE.match(line):
         return Opening(Kind.ORIGINAL, 1)
     return None
 
@@ -155,7 +165,7 @@ def label_of(line: str) -> tuple[str, str] | None:
     match = _LABEL.match(line[:MAX_LINE])
     if match is None:
         return None
-    return _LABEL_KINDS[match.group(1).lower()], match.group(2).strip(" *_\u00a0")
+    return _LABEL_KINDS[match.group(1).lower()], match.group(2).strip(" \t*_\u00a0")
 
 
 def header_block_length(lines: Sequence[str], index: int) -> int:
@@ -221,13 +231,13 @@ def _find_attribution(lines: Sequence[str], index: int, quoted_after: int) -> Op
     line = lines[index]
     if _DASHED_VERB.match(line):
         return Opening(Kind.ATTRIBUTION, 1)
+    shared = _SHARED_LINE.match(line)
+    if shared is not None and shared.group(1).strip(" -") and _is_next(lines, index + 1, quoted_after):
+        return Opening(Kind.ATTRIBUTION, 1, shared.group(1).rstrip(" -"))
     if _START.match(line) or "@" in line or _HAS_VERB.search(line[-80:]):
         length = _attribution_length(lines, index, quoted_after)
         if length:
             return Opening(Kind.ATTRIBUTION, length)
-    shared = _SHARED_LINE.match(line)
-    if shared is not None and _is_next(lines, index + 1, quoted_after):
-        return Opening(Kind.ATTRIBUTION, 1, shared.group(1).rstrip(" -"))
     return None
 
 
@@ -247,10 +257,19 @@ def _attribution_length(lines: Sequence[str], index: int, quoted_after: int) -> 
         if len(joined) > MAX_ATTRIBUTION:
             return 0
         if _is_attribution(joined, _is_next(lines, position + 1, quoted_after)):
-            return count
+            return 0 if _begins_later(lines[index : position + 1]) else count
         if count >= 2 and not _START.match(joined) and "@" not in joined:
             return 0
     return 0
+
+
+def _begins_later(lines: Sequence[str]) -> bool:
+    """True if the attribution begins on a later line, so that the first one is somebody's text."""
+    for start in range(1, len(lines)):
+        tail = " ".join(line.strip() for line in lines[start:])
+        if _WORD_START.match(tail) and _DATE.search(tail) and _is_attribution(tail, False):
+            return True
+    return False
 
 
 def _is_next(lines: Sequence[str], position: int, quoted_after: int) -> bool:

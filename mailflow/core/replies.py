@@ -33,6 +33,11 @@ _QUOTED = re.compile(r"^[ \t]{0,8}>")
 _DEPTH = re.compile(r"^[ \t]{0,8}((?:>[ \t]?)+)")
 _PROMPT = re.compile(r"^\s{0,4}>>>\s?\S")
 _ENDED = re.compile(r"[.!?:;)\]>…]\s*$")
+_POINTS_BELOW = re.compile(
+    r"\b(?:ci-dessous|ci-apr[eè]s|below|transf[eéè]r|forward|fyi|pour (?:info|suite|action)|fwd|"
+    r"mail (?:suivant|du client|reçu)|reçu ce|received this|weitergeleitet|siehe unten)",
+    re.IGNORECASE,
+)
 _BLANKS = re.compile(r"\n{3,}")
 
 
@@ -63,7 +68,7 @@ def split_reply(lines: Sequence[Line], context: Context) -> Reply:
     """
     cutter = _Cutter(lines[:MAX_LINES], context)
     labels = cutter.labels()
-    texts = [line.text for line in lines]
+    texts = cutter.texts + [line.text for line in lines[MAX_LINES:]]
     labels += [labels[-1] if labels else Label.NEW] * (len(texts) - len(labels))
     forwarded = None
     if Label.FORWARD in labels:
@@ -150,12 +155,13 @@ class _Cutter:
             if index >= end or self.label[index] is not Label.NEW:
                 return
             stop = self._banner_end(index, end)
-            if stop == index:
+            below = self._next_text(stop)
+            if stop == index or below is None:
                 return
             for position in range(index, stop):
                 self.label[position] = Label.SIGNATURE
-            if stop < len(self.texts) and RULE.match(self.texts[stop]):
-                self.label[stop] = Label.SIGNATURE
+            if RULE.match(self.texts[below]):
+                self.label[below] = Label.SIGNATURE
             index = stop
 
     def _banner_end(self, index: int, end: int) -> int:
@@ -268,7 +274,10 @@ class _Cutter:
                 return False
         if subject_is_reply(self.context.subject):
             return False
-        return subject_is_forward(self.context.subject) or not self.context.is_reply
+        if subject_is_forward(self.context.subject):
+            return True
+        above = "\n".join(t for t, b in zip(texts[:index], self.label, strict=False) if b is Label.NEW)
+        return not self.context.is_reply and (not above.strip() or bool(_POINTS_BELOW.search(above)))
 
     def _rule_above(self, index: int) -> int:
         """Take in a rule, or Lotus Notes' name and date, just above the announcement."""

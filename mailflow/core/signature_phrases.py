@@ -133,8 +133,10 @@ DISCLAIMERS = (
 BANNERS = (
     r"\W{0,6}(?:external|externe|extern|ext)\W{0,6}(?:(?:e-?mail|mail|sender|message|courriel)\W{0,4})?$",
     r"\W{0,12}(?:caution|warning|attention|alert|notice|important|vorsicht|achtung|external"
-    r"(?: e-?mail| sender)?|externe|prudence|avertissement|security)\b.{0,200}(?:originated|outside|"
-    r"external|extérieur|externe|extern|unknown sender|expéditeur inconnu|außerhalb|untrusted)",
+    r"(?: e-?mail| sender)?|externe|prudence|avertissement|security)\b"
+    r"(?=.{0,250}\b(?:e-?mails?|mails?|messages?|courriels?|sender|expéditeur|absender|nachricht)\b)"
+    r"(?=.{0,250}(?:originated|outside|external|extérieur|externe|extern|unknown sender|"
+    r"expéditeur inconnu|außerhalb|untrusted))",
     r"\W{0,6}this (?:e-?mail|message) (?:has been |was )?(?:originated|sent|came|comes|is|received)"
     r"\s?(?:from )?(?:an? |the )?(?:outside|external|someone outside)",
     r"\W{0,6}(?:ce|cet) (?:message|mail|e-?mail|courriel) (?:provient|vient|a été envoyé|émane)"

@@ -14,6 +14,11 @@ _DELIMITER = re.compile(r"^\s{0,3}(?:--|—|––)[ \u00a0]?\s*$")
 _LIST_RULE = re.compile(r"^_{2,80}\s*$")
 _MOBILE = re.compile(rf"^[\W_]{{0,6}}(?:{'|'.join(MOBILE_STARTS)})", re.IGNORECASE)
 _FOOTER_LINK = re.compile(r"<https?://[^>\s]{0,400}>|\(https?://[^)\s]{0,400}\)|https?://\S{0,400}")
+_EXCUSE = re.compile(
+    r"\.\s(?:please )?(?:excuse|pardon|forgive|veuillez (?:excuser|pardonner)|excusez|merci d['’]excuser"
+    r"|entschuldigen|disculpe)\b.{0,80}$",
+    re.IGNORECASE,
+)
 _DISCLAIMER = re.compile(rf"^\W{{0,12}}(?:{'|'.join(DISCLAIMERS)})", re.IGNORECASE)
 _BANNER = re.compile(rf"^(?:{'|'.join(BANNERS)})", re.IGNORECASE)
 _RULE = re.compile(r"^[\s>]*(?:[-_=*~–—‐─━═#]\s?){3,}\s*$")
@@ -73,12 +78,10 @@ def is_mobile_footer(line: str) -> bool:
     text = line.strip()
     if not text or len(text) > 500 or _MOBILE.match(text) is None:
         return False
-    rest = _FOOTER_LINK.sub("", text).strip(" .<>()[]*_-")
+    rest = _EXCUSE.sub("", _FOOTER_LINK.sub("", text)).strip(" .<>()[]*_-")
     if len(rest) > 80 or len(rest.split()) > 12:
         return False
-    if rest.lower().startswith(("envoyé de ", "envoyée ")) and len(rest.split()) > 8:
-        return False
-    return not re.search(r"[.!?]\s+\S|[:;?!]$|\b(?:to|à|was|were|has|did|est|pour que)\b\s", rest[5:])
+    return not re.search(r"[.!?]\s+\S|[:;?!]$|\b(?:was|were|has|did|est|pour que)\s", rest[5:])
 
 
 def is_disclaimer(paragraph: str) -> bool:
@@ -277,7 +280,7 @@ def _find_own_name(lines: Sequence[str], sender_name: str) -> int | None:
     reverse = _fold("".join(reversed(sender_name.split())))
     for index in range(len(lines) - 1, max(-1, len(lines) - 25), -1):
         text = lines[index].strip()
-        if not text or len(text) > 120:
+        if not text or len(text) > 120 or "@" in text.split()[0]:
             continue
         folded = _fold(text)
         if folded in (name, reverse) or (
