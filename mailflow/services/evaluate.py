@@ -125,7 +125,10 @@ def f1_by_class(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[float, floa
         recall = hit[value] / truths[value]
         both = precision + recall
         found[value] = (
-            precision, recall, 2 * precision * recall / both if both else 0.0, truths[value]
+            precision,
+            recall,
+            2 * precision * recall / both if both else 0.0,
+            truths[value],
         )
     return found
 
@@ -138,8 +141,7 @@ def pairs_of(answers: Sequence[Answer], decision: str) -> list[tuple[str, str]]:
     return [
         (one.truth[decision], one.said[decision].value)
         for one in answers
-        if decision in one.truth
-        and not (decision == "priority" and one.truth[decision] == "None")
+        if decision in one.truth and not (decision == "priority" and one.truth[decision] == "None")
     ]
 
 
@@ -170,9 +172,7 @@ def measure(answers: Sequence[Answer], thresholds: Mapping[str, float]) -> dict[
             figures[decision]["kept"] = round(len(sure) / len(answers), 4) if answers else 0.0
             figures[decision]["right_where_kept"] = round(good / len(sure), 4) if sure else 0.0
     levels = [
-        (int(truth), int(said))
-        for truth, said in pairs_of(answers, "priority")
-        if said != "None"
+        (int(truth), int(said)) for truth, said in pairs_of(answers, "priority") if said != "None"
     ]
     far = sum(abs(truth - said) >= 2 for truth, said in levels)
     first = [said for truth, said in pairs_of(answers, "priority") if truth == "1"]

@@ -121,9 +121,7 @@ def hash_data(examples: Sequence[Example]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def prepare(
-    examples: Sequence[Example], matchers: Mapping[str, RuleMatcher]
-) -> list[Prepared]:
+def prepare(examples: Sequence[Example], matchers: Mapping[str, RuleMatcher]) -> list[Prepared]:
     """Run the rules and the sentence encoder over `examples`."""
     meanings: list[NDArray[np.float32]] = []
     for start in range(0, len(examples), 64):
@@ -133,9 +131,7 @@ def prepare(
     for example, meaning in zip(examples, meanings, strict=True):
         matcher = matchers.get(example.material.language)
         hits = find_all_hits(matcher, example.material) if matcher else ()
-        prepared.append(
-            Prepared(example, hits, count_features(example.material, hits), meaning)
-        )
+        prepared.append(Prepared(example, hits, count_features(example.material, hits), meaning))
     return prepared
 
 

@@ -91,7 +91,10 @@ def _folds(labels: NDArray[Any], groups: NDArray[np.int64], count: int, seed: in
 
 
 def fit_decider(
-    name: str, table: Table, chosen: NDArray[np.int64], labels: NDArray[Any],
+    name: str,
+    table: Table,
+    chosen: NDArray[np.int64],
+    labels: NDArray[Any],
     groups: NDArray[np.int64],
 ) -> Decider:
     """Fit one decision on the rows `chosen`; not calibrated yet."""
@@ -107,7 +110,9 @@ def fit_decider(
         said = np.zeros((len(chosen), len(classes)))
         for seen, unseen in _folds(labels, groups, 4, SEED + 1):
             if len(set(labels[seen])) == len(classes):
-                said[unseen] = _answer(_fit_linear(text[seen], labels[seen], strength), text[unseen])
+                said[unseen] = _answer(
+                    _fit_linear(text[seen], labels[seen], strength), text[unseen]
+                )
         numbers = np.hstack([log_odds(said).astype(np.float32), table.cues[chosen]])
         forest = _fit_forest(numbers, labels)
     return Decider(classes, wording, joint, forest, 1.0, np.zeros(len(classes)))
@@ -117,9 +122,13 @@ def _fit_forest(numbers: NDArray[np.float32], labels: NDArray[Any]) -> Forest:
     from sklearn.ensemble import ExtraTreesClassifier
 
     fitted = ExtraTreesClassifier(
-        _TREES, min_samples_leaf=2, max_features=0.2, class_weight="balanced",
-        random_state=SEED, n_jobs=1,
-    ).fit(numbers, labels)
+        _TREES,
+        min_samples_leaf=2,
+        max_features=0.2,
+        class_weight="balanced",
+        random_state=SEED,
+        n_jobs=1,
+    ).fit(numbers, np.unique(labels, return_inverse=True)[1])
     feature, limit, low, high, value, roots = [], [], [], [], [], []
     start = 0
     for tree in (one.tree_ for one in fitted.estimators_):
@@ -172,9 +181,9 @@ def answer_unseen(
     return answers
 
 
-def fit_calibration(raw: Numbers, labels: NDArray[Any], classes: Sequence[str]) -> tuple[
-    float, Numbers
-]:
+def fit_calibration(
+    raw: Numbers, labels: NDArray[Any], classes: Sequence[str]
+) -> tuple[float, Numbers]:
     """Return scale and class shifts that make `raw` most likely to give `labels`."""
     from scipy.optimize import minimize
 

@@ -1,0 +1,268 @@
+"""The trained model as plain data: how it is stored, checked and asked.
+
+A model folder holds `manifest.json` (versions, hashes, classes, thresholds, metrics),
+`words.json` (vocabularies) and `weights.npz`. Nothing in it is executed. A folder of models
+holds one such folder for each version and a file `current` that names the one in force.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mailflow.adapters.wording import (
+    MEANING_SIZE,
+    Vocabulary,
+    list_characters,
+    list_words,
+)
+from mailflow.core.triage_features import Material
+from mailflow.errors import ConfigError
+
+FORMAT = 1
+CUE_WEIGHT = 0.3
+Numbers = NDArray[np.float64]
+_FILES = ("words.json", "weights.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The columns that a mail becomes: words, characters, meaning, cues."""
+
+    words: Vocabulary
+    characters: Vocabulary
+    cues: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        text = len(self.words.places) + len(self.characters.places)
+        return text + 3 * MEANING_SIZE + len(self.cues)
+
+    def row(
+        self, material: Material, features: Mapping[str, float], meaning: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the places and values of one mail; what is not named is zero."""
+        text = material.written
+        words, word_values = self.words.weigh(list_words(text))
+        runs, run_values = self.characters.weigh(list_characters(text))
+        first_run = len(self.words.places)
+        first_meaning = first_run + len(self.characters.places)
+        first_cue = first_meaning + 3 * MEANING_SIZE
+        at = [words, runs + first_run, np.arange(first_meaning, first_cue)]
+        values = [word_values, run_values, meaning]
+        named = [
+            (first_cue + place, features[name])
+            for place, name in enumerate(self.cues)
+            if features.get(name)
+        ]
+        at.append(np.asarray([place for place, _ in named], dtype=np.int64))
+        values.append(np.asarray([v * CUE_WEIGHT for _, v in named], dtype=np.float32))
+        return np.concatenate(at), np.concatenate(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Decision trees over cues and log-odds, as arrays: one row a node, roots by tree."""
+
+    feature: NDArray[np.int32]  # -1: a leaf
+    limit: NDArray[np.float32]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+    value: NDArray[np.float32]  # class shares at each node
+    roots: NDArray[np.int32]
+
+    def shares(self, numbers: NDArray[np.float32]) -> Numbers:
+        """Return the mean class shares of the leaves that `numbers` falls into."""
+        at = self.roots.copy()
+        while True:
+            feature = self.feature[at]
+            inner = feature >= 0
+            if not inner.any():
+                break
+            here = at[inner]
+            below = numbers[feature[inner]] <= self.limit[here]
+            at[inner] = np.where(below, self.low[here], self.high[here])
+        return np.asarray(self.value[at].mean(axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """One decision: a linear model of the wording, joined with a forest over the cues.
+
+    `wording` sees words, characters and meaning, `joint` the cues as well; the forest sees the
+    cues and what `wording` says. Their mean is calibrated on out-of-fold answers.
+    """
+
+    classes: tuple[str, ...]
+    wording: NDArray[np.float32]  # a column a class; last row: intercepts
+    joint: NDArray[np.float32]
+    forest: Forest | None
+    scale: float
+    shift: Numbers
+
+    def probabilities(
+        self,
+        at: NDArray[np.int64],
+        values: NDArray[np.float32],
+        cues: NDArray[np.float32],
+    ) -> Numbers:
+        """Return the calibrated probability of each class."""
+        return calibrate(self.raw(at, values, cues), self.scale, self.shift)
+
+    def raw(
+        self, at: NDArray[np.int64], values: NDArray[np.float32], cues: NDArray[np.float32]
+    ) -> Numbers:
+        """Return the mean of the linear model's and the forest's answers, not calibrated."""
+        joint = softmax(_linear(self.joint, at, values))
+        if self.forest is None:
+            return joint
+        text = at < len(self.wording) - 1
+        plain = softmax(_linear(self.wording, at[text], values[text]))
+        numbers = np.concatenate([log_odds(plain).astype(np.float32), cues])
+        return (joint + self.forest.shares(numbers)) / 2.0
+
+
+def _linear(
+    weights: NDArray[np.float32], at: NDArray[np.int64], values: NDArray[np.float32]
+) -> Numbers:
+    return np.asarray(values @ weights[at].astype(np.float32) + weights[-1], dtype=np.float64)
+
+
+def softmax(numbers: Numbers) -> Numbers:
+    """Return `numbers` as shares of one."""
+    raised = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+def log_odds(shares: Numbers) -> Numbers:
+    """Return log-odds, kept finite."""
+    return np.asarray(np.log(shares + 1e-3) - np.log(1.0 - shares + 1e-3))
+
+
+def calibrate(shares: Numbers, scale: float, shift: Numbers) -> Numbers:
+    """Return `shares` with temperature and class shifts applied."""
+    return softmax(np.log(np.clip(shares, 1e-6, 1.0)) * scale + shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded model."""
+
+    version: str
+    space: Space
+    deciders: Mapping[str, Decider]
+    thresholds: Mapping[str, float]
+    manifest: Mapping[str, Any]
+
+    def ask(
+        self, material: Material, features: Mapping[str, float], meaning: NDArray[np.float32]
+    ) -> dict[str, dict[str, float]]:
+        """Return for each decision the calibrated probability of each of its values."""
+        at, values = self.space.row(material, features, meaning)
+        cues = cue_numbers(self.space.cues, features)
+        return {
+            name: dict(
+                zip(
+                    decider.classes,
+                    map(float, decider.probabilities(at, values, cues)),
+                    strict=True,
+                )
+            )
+            for name, decider in self.deciders.items()
+        }
+
+    def moving_words(
+        self, material: Material, decision: str, value: str, most: int = 5
+    ) -> tuple[str, ...]:
+        """Return the words of the mail that spoke loudest for `value`."""
+        decider = self.deciders[decision]
+        if value not in decider.classes:
+            return ()
+        at, values = self.space.words.weigh(list_words(material.written))
+        weights = decider.joint[at].astype(np.float64)
+        pull = values * (weights[:, decider.classes.index(value)] - weights.mean(axis=1))
+        names = {place: term for term, place in self.space.words.places.items()}
+        order = np.argsort(-pull, kind="stable")[:most]
+        return tuple(names[int(at[one])] for one in order if pull[one] > 0)
+
+
+def cue_numbers(names: Sequence[str], features: Mapping[str, float]) -> NDArray[np.float32]:
+    """Return the cues in the model's order."""
+    return np.asarray([features.get(name, 0.0) for name in names], dtype=np.float32)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def find_current(folder: Path) -> Path:
+    """Return the model folder in force: `folder` itself, or the one its `current` names."""
+    if (folder / "manifest.json").is_file():
+        return folder
+    pointer = folder / "current"
+    if not pointer.is_file():
+        raise ConfigError(f"{folder}: holds no model; train one with `mailflow train`")
+    return folder / pointer.read_text("utf-8").strip()
+
+
+def load_model(folder: Path) -> Model:
+    """Load the model in force in `folder`. Raises ConfigError where a file was altered."""
+    place = find_current(folder)
+    try:
+        manifest = json.loads((place / "manifest.json").read_text("utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{place}/manifest.json: cannot be read: {error}; train anew") from error
+    if manifest.get("format") != FORMAT:
+        raise ConfigError(f"{place}: model of another format; train anew with `mailflow train`")
+    for name in _FILES:
+        if not (place / name).is_file() or hash_file(place / name) != manifest["files"][name]:
+            raise ConfigError(
+                f"{place / name}: is not the file that was trained (SHA-256 differs); "
+                "restore it or train anew with `mailflow train`"
+            )
+    words = json.loads((place / "words.json").read_text("utf-8"))
+    with np.load(place / "weights.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    space = Space(
+        _read_vocabulary(words["words"], arrays["words"]),
+        _read_vocabulary(words["characters"], arrays["characters"]),
+        tuple(words["cues"]),
+    )
+    deciders = {
+        name: _read_decider(name, entry, arrays) for name, entry in manifest["decisions"].items()
+    }
+    return Model(manifest["version"], space, deciders, manifest["thresholds"], manifest)
+
+
+def _read_vocabulary(terms: Sequence[str], weights: NDArray[np.float32]) -> Vocabulary:
+    return Vocabulary({term: at for at, term in enumerate(terms)}, weights.astype(np.float32))
+
+
+def _read_decider(
+    name: str, entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Decider:
+    forest = None
+    if f"{name}.roots" in arrays:
+        forest = Forest(
+            arrays[f"{name}.feature"].astype(np.int32),
+            arrays[f"{name}.limit"].astype(np.float32),
+            arrays[f"{name}.low"].astype(np.int32),
+            arrays[f"{name}.high"].astype(np.int32),
+            arrays[f"{name}.value"].astype(np.float32) / 255.0,
+            arrays[f"{name}.roots"].astype(np.int32),
+        )
+    return Decider(
+        tuple(entry["classes"]),
+        arrays[f"{name}.wording"].astype(np.float32),
+        arrays[f"{name}.joint"].astype(np.float32),
+        forest,
+        float(entry["scale"]),
+        np.asarray(entry["shift"], dtype=np.float64),
+    )

