@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address as HeaderAddress
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 
 from mailflow.core.messages import Address
@@ -20,7 +20,21 @@ LONGEST_HEADER = 400  # characters; longer subjects are cut with an ellipsis
 LONGEST_REFERENCES = 15  # message ids; the first and the latest are kept (RFC 5322 3.6.4)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,240}@[!-;=?-~]{1,240}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_MESSAGE_ID_HEADERS = frozenset({"message-id", "in-reply-to", "references"})
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+class _Policy(EmailPolicy):
+    """The SMTP policy, but one message id a line: the library would encode long ones."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() in _MESSAGE_ID_HEADERS:
+            return f"{name}: {CRLF_SPACE.join(str(value).split())}\r\n".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+CRLF_SPACE = "\r\n "
+POLICY = _Policy(linesep="\r\n", raise_on_defect=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ def build(mail: OutboundMessage) -> bytes:
 
     Raises MessageError where an address cannot be written to.
     """
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=POLICY)
     message["From"] = _header_address(mail.sender)
     message["To"] = [_header_address(each) for each in mail.to]
     if mail.cc:

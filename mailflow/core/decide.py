@@ -28,6 +28,7 @@ class Facts:
     ticket: Ticket | None = None  # the ticket whose thread this mail is in
     thread_reason: str = "no thread of ours"
     outsider: bool = False  # in the thread, but not one of its people
+    in_agent_thread: bool = False  # the thread that agents have about the ticket
     agent: Agent | None = None  # the agent whose address stands in From (not proof of anything)
     watchers: tuple[str, ...] = ()  # colleagues in To and Cc, of the sender's organisation
     bounced: str | None = None  # our own mail that this bounce speaks of, in a few words

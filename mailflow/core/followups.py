@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mailflow.core.confirmations import Confirmation, ConfirmationVerdict, read_confirmation
+from mailflow.core.confirmations import Answer, Confirmation, read_confirmation
 from mailflow.core.contacts import find_contact
 from mailflow.core.decisions import Audience, Decision, Json, Notice, NoticeKind, Step
 from mailflow.core.messages import InboundMessage
@@ -111,9 +111,9 @@ def _confirmed(
     answer = read_confirmation(message.new_text, message.language)
     said = {"verdict": answer.verdict.value, "words": answer.evidence_text, "reason": answer.reason}
     tell_agent = Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said})
-    if answer.verdict is ConfirmationVerdict.YES and ticket.workaround and ticket.priority == 1:
+    if answer.verdict is Answer.YES and ticket.workaround and ticket.priority == 1:
         return _workaround_confirmed(ticket, received, said, rules.priority_after_workaround)
-    if answer.verdict is ConfirmationVerdict.YES:
+    if answer.verdict is Answer.YES:
         confirmed = Step("confirmed", Action.CONFIRM, data=said)
         return Decision(
             "closed",
@@ -122,7 +122,7 @@ def _confirmed(
             steps=(received, confirmed),
             notices=(Notice(NoticeKind.CLOSED, Audience.CLIENT), tell_agent),
         )
-    if answer.verdict is ConfirmationVerdict.NO:
+    if answer.verdict is Answer.NO:
         refused = Step("resolution_refused", Action.REFUSE, data=said)
         return Decision(
             "reopened",
@@ -177,7 +177,7 @@ def _after_closing(
     received: Step,
 ) -> Decision | None:
     answer = read_confirmation(message.new_text, message.language)
-    is_thanks = answer.verdict is ConfirmationVerdict.YES or triage.outcome is Outcome.IGNORE
+    is_thanks = answer.verdict is Answer.YES or triage.outcome is Outcome.IGNORE
     if is_thanks:
         return Decision(
             "ignored",
@@ -207,7 +207,7 @@ def _in_work(message: InboundMessage, ticket: Ticket, received: Step) -> Decisio
     if ticket.wants_contact:
         contact = find_contact(message.new_text)
         if contact is not None:
-            found = {"name": contact.name, "telephone": contact.telephone}
+            found = {"name": contact.name, "telephone": contact.phone.text}
             steps.append(Step("contact_given", changes={"contact": found}, data=found))
             data["contact"] = found
     if ticket.state is State.EXCLUDED:

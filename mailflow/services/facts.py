@@ -49,6 +49,7 @@ def gather(session: Session, desk: Desk, message: InboundMessage) -> Facts:
         ticket=snapshot(session, thread.ticket) if thread else None,
         thread_reason=thread.reason if thread else "no thread of ours",
         outsider=thread is not None and not _belongs(session, thread, address),
+        in_agent_thread=thread is not None and thread.role is ThreadRole.AGENT,
         agent=find_agent(desk.agents, address),
         watchers=_watchers(desk, message),
         bounced=_bounced(session, desk, message),

@@ -21,6 +21,7 @@ from mailflow.desk import Desk
 from mailflow.errors import GatewayError, MailflowError, MessageError
 from mailflow.failpoints import reach
 from mailflow.logs import log
+from mailflow.services.agent_mail import QUARANTINED, handle_agent_mail, is_agent_mail
 from mailflow.services.apply import apply
 from mailflow.services.facts import gather
 from mailflow.services.owe import tell_agents
@@ -138,6 +139,11 @@ def _commit(desk: Desk, reading: Reading) -> Decision | None:
             text = _thread_text(session, facts)
             if triage is None or text != reading.thread_text:
                 triage = desk.triager.triage(_with_thread(message, facts, text))
+        if is_agent_mail(facts):
+            decision = handle_agent_mail(session, desk, message, facts, row.id, now)
+            _record(session, row, message, decision, decision.ticket_id, now)
+            _keep_attachments(session, desk, row.id, message)
+            return decision
         decision = decide(message, facts, triage, now)
         sender = message.sender.address if message.sender else ""
         ticket = apply(
@@ -164,7 +170,7 @@ def _record(
     ticket_id: int | None,
     now: datetime,
 ) -> None:
-    row.status = "done"
+    row.status = QUARANTINED if decision.outcome == QUARANTINED else "done"
     row.processed_at = now
     row.claimed_by = None
     row.claimed_until = None

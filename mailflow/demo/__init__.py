@@ -1,0 +1,1 @@
+"""The demonstration: real servers on loopback, the real daemon, about a dozen mails."""
