@@ -121,6 +121,7 @@ DATA: dict[NoticeKind, list[dict[str, Any]]] = {
     NoticeKind.MISSING_REMINDER: [
         {"missing": ["steps", "feature"], "number": 2, "last": True},
         {"missing": [], "number": 1, "last": False},
+        {"missing": ["steps"], "number": 2, "last": True, "closes_on": NOW + timedelta(days=3)},
     ],
     NoticeKind.CONFIRMATION_REMINDER: [
         {"number": 2, "last": True, "closes_on": None},
@@ -129,6 +130,7 @@ DATA: dict[NoticeKind, list[dict[str, Any]]] = {
     NoticeKind.AGENT_REPLY: [
         {},
         {"objection": True},
+        {"to": "anne@support.example", "answer_by": "Anne Leroy"},
         {"contact": {"name": "Paul Durand", "telephone": "06 12 34 56 78"}},
         *({"confirmation": {"verdict": v, "words": "", "reason": "r"}} for v in ("yes", "no")),
         {"confirmation": {"verdict": "unclear", "words": "oui mais", "reason": "r"}},
@@ -143,7 +145,8 @@ DATA: dict[NoticeKind, list[dict[str, Any]]] = {
         {"stage": stage, "due_at": due, "left": "-0 h 10"}
         for stage in ("escalation", "breach", "an operator’s own")
         for due in (NOW, None)
-    ],
+    ]
+    + [{"stage": "mine", "due_at": NOW, "left": "", "breached": True}],
     NoticeKind.AGENT_TRANSCRIPT: [
         {"done": [], "refused": [], "notes": []},
         {"done": ["a"], "refused": ["b"], "notes": ["c"]},
@@ -446,8 +449,8 @@ def test_exactly_what_is_missing_is_asked_for(kind: NoticeKind, language: str) -
 @pytest.mark.parametrize(
     ("language", "thanks", "first"),
     [
-        ("fr", "Merci pour ces précisions.", "Pour enregistrer votre demande"),
-        ("en", "Thank you for these details.", "To register your request"),
+        ("fr", "Merci pour ce que vous nous avez déjà envoyé.", "Pour enregistrer votre demande"),
+        ("en", "Thank you for what you have sent so far.", "To register your request"),
     ],
 )
 def test_a_second_request_acknowledges_the_answer(language: str, thanks: str, first: str) -> None:
@@ -482,8 +485,8 @@ def test_an_agents_question_stands_alone_or_beside_the_items(language: str) -> N
 @pytest.mark.parametrize(
     ("language", "paused", "starts"),
     [
-        ("fr", "Le délai est suspendu", "nous vous enverrons un numéro"),
-        ("en", "The clock is paused", "we will send you a ticket number"),
+        ("fr", "est suspendu jusqu’à votre réponse", "nous vous enverrons un numéro"),
+        ("en", "is paused until you answer", "we will send you a ticket number"),
     ],
 )
 def test_a_request_says_what_the_clock_does(language: str, paused: str, starts: str) -> None:
@@ -680,10 +683,25 @@ def test_a_reminder_threatens_a_closing_only_where_there_is_one(
 
 
 @pytest.mark.parametrize(
+    ("language", "aside"),
+    [
+        ("fr", "sans réponse avant le jeudi 5 mars 2026, nous mettrons votre demande de côté"),
+        ("en", "without an answer before Thursday 5 March 2026, we will set your request aside"),
+    ],
+)
+def test_a_request_is_set_aside_only_where_it_will_be(language: str, aside: str) -> None:
+    data = {"missing": ["steps"], "number": 2, "last": True, "closes_on": None}
+    assert aside not in words_of(NoticeKind.MISSING_REMINDER, language, data=data)
+    data = {**data, "closes_on": NOW + timedelta(days=3)}
+    assert aside in words_of(NoticeKind.MISSING_REMINDER, language, data=data)
+
+
+@pytest.mark.parametrize(
     ("language", "thanks"), [("fr", "Merci de votre confirmation"), ("en", "Thank you for your")]
 )
 def test_a_forced_closing_thanks_for_no_confirmation(language: str, thanks: str) -> None:
-    assert thanks in words_of(NoticeKind.CLOSED, language)
+    assert thanks in words_of(NoticeKind.CLOSED, language, data={"confirmed": True})
+    assert thanks not in words_of(NoticeKind.CLOSED, language, data={})
     data = {"confirmed": False, "reason": "doublon de MF-2026-000100"}
     text = words_of(NoticeKind.CLOSED, language, data=data)
     assert thanks not in text
@@ -760,7 +778,7 @@ def test_no_line_of_a_notice_can_be_taken_for_a_command(kind: NoticeKind, langua
 @pytest.mark.parametrize(
     ("state", "reference", "expected", "absent"),
     [
-        ("held", None, "#inclure", "#priorité"),
+        ("held", None, "#valider", "#inclure"),
         ("excluded", None, "#inclure", "#exclure"),
         ("open", REFERENCE, "#valider", "#inclure"),
     ],
@@ -780,6 +798,12 @@ def test_a_review_offers_what_the_state_allows(
         ("excluded", "demande jugée hors contrat ; le client en est averti"),
         ("the priority is not sure: P2 (61%)", "priorité incertaine : P2 (61%)"),
         ("close: the client has not confirmed", "clore : le client n’a pas confirmé"),
+        (
+            "#clore: cannot close a ticket that is closed: its state does not allow that",
+            "#clore : cannot close a ticket that is closed : son état ne le permet pas",
+        ),
+        ("the client says “a\nb: c”", "the client says “a b : c”"),
+        ("x: " * 3000 + "x", "x : " * 3000 + "x"),
         ("something new", "something new"),
         ("something new: 3", "something new : 3"),
     ],
@@ -803,6 +827,9 @@ def test_a_reminder_has_deadline_time_left_and_contact(language: str) -> None:
 )
 def test_a_breach_is_told_as_a_delay(language: str, late: str) -> None:
     assert late in lines_of(NoticeKind.AGENT_ESCALATION, language)
+    data = {"stage": "mine", "due_at": NOW, "left": "-0 h 10", "breached": True}
+    assert late in lines_of(NoticeKind.AGENT_ESCALATION, language, data=data)
+    assert late not in lines_of(NoticeKind.AGENT_ESCALATION, language, data__stage="soon")
 
 
 @pytest.mark.parametrize(
@@ -818,6 +845,23 @@ def test_the_agent_reads_what_an_answer_was_taken_for(verdict: str, french: str)
     text = words_of(NoticeKind.AGENT_REPLY, "fr", data={"confirmation": said})
     assert f"Elle a été prise pour {french} Ses mots : « oui mais »." in text
     assert ("#clore" in text) == (verdict == "unclear")
+
+
+@pytest.mark.parametrize(
+    ("language", "client", "colleague"),
+    [
+        ("fr", "Réponse du client :", "Anne Leroy a répondu au client :"),
+        ("en", "The client’s answer:", "Anne Leroy answered the client:"),
+    ],
+)
+def test_a_colleagues_answer_is_not_taken_for_the_clients(
+    language: str, client: str, colleague: str
+) -> None:
+    data = {"to": "paul@support.example", "answer_by": "Anne Leroy"}
+    lines = lines_of(NoticeKind.AGENT_REPLY, language, data=data)
+    assert lines[0] == colleague
+    assert client not in lines
+    assert lines_of(NoticeKind.AGENT_REPLY, language)[0] == client
 
 
 @pytest.mark.parametrize(
