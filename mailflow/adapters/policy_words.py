@@ -34,7 +34,7 @@ def read_priority(value: object) -> int:
 def read_target(text: str, clock: Clock) -> Target:
     """Return the target that '8h' (on `clock`) or '8h business_hours' means. Raises ValueError."""
     words = text.split()
-    if words and not words[-1][0].isdigit():
+    if words and words[-1][0].isalpha():
         name = words.pop()
         if name not in set(Clock):
             raise ValueError(f"clock {name!r}: expected one of {', '.join(Clock)}")
