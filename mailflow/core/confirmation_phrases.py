@@ -7,7 +7,7 @@ could mean two things it stands under the one that closes nothing.
 
 import re
 
-_FR_THING = r"(?:le |ce |notre |mon |l'|cet |la |cette )?(?:probleme|souci|incident|bug|anomalie|blocage|erreur|point|sujet|panne|ticket|message(?: d'erreur)?)"
+_FR_THING = r"(?:le |ce |notre |mon |l'|cet |la |cette )?(?:probleme|souci|incident|bug|anomalie|blocage|erreur|point|sujet|panne|message(?: d'erreur)?)"
 _EN_THING = r"(?:the |this |our |my |that )?(?:problem|issue|incident|bug|error|ticket|case|matter)"
 
 # --- the client has not tried: neither yes nor no ---------------------------------------------
@@ -84,13 +84,13 @@ YES_FR = re.compile(
     r"|tout est (?:bon|ok|nickel|parfait|en ordre|rentre dans l'ordre)"
     r"|(?:a|ont) (?:bien |ete )+(?:regle|resolu|corrige|repare|retabli)e?s?|a (?:regle|resolu|corrige) (?:le|notre|mon) (?:probleme|souci)"
     rf"|{_FR_THING}s? (?:est |bien |desormais |donc )*(?:regle|resolu|corrige|solutionne|clos)e?s?\b"
-    rf"|(?:ca|cela|tout|ce|l'\w+|la \w+|le (?!contournement)\w+|les \w+|il|elle|et|qui) (?:re)?(?:marche|fonctionne|tourne|remarche|refonctionne)(?:nt)?(?: tout)?(?: {_WELL})*"
+    rf"|(?:ca|cela|tout|ce|l'\w+|la (?!moitie)\w+|le (?!contournement)\w+|les \w+|il|elle|et|qui) (?:re)?(?:marche|fonctionne|tourne|remarche|refonctionne)(?:nt)?(?: tout)?(?: {_WELL})*"
     rf"|(?:remarche|refonctionne|fonctionne)(?:nt)? {_WELL}"
-    r"|(?:vous pouvez|tu peux|on peut|merci de|ok pour|d'accord pour|bon pour|pouvez donc) (?:bien |donc )?(?:la |le |de |)?(?:clore|cloturer|fermer|cloture|fermeture|clos|solder)(?: (?:le|ce|cet|la|du|de) ?\w*)?(?: \w*ticket)?"
+    r"|(?:vous pouvez|tu peux|on peut|merci de|ok pour|d'accord pour|bon pour|pouvez donc) (?:bien |donc )?(?:la |le |de |)?(?:clore|cloturer|fermer|cloture|fermeture|clos|solder)(?: (?:l'incident|l'appel|(?:le|ce|cet|la|du|de) ?\w*))?(?: \w*ticket)?"
     r"|(?:peut|peuvent) (?:donc )?etre (?:clos|ferme|cloture)e?s?|ticket a (?:clore|cloturer|fermer)|a cloturer"
     r"|(?:je |nous )(?:vous )?(?:confirme|valide|confirmons|validons)(?: bien| donc)?(?: que)?(?: (?:la|le|votre|cette))?(?: (?:bonne )?(?:resolution|correction|cloture|solution|fonctionnement|bon fonctionnement|retour a la normale|correctif))?(?: (?:du |de l'|de la |de )(?:incident|probleme|ticket|anomalie))?"
     r"|(?:ok|valide|bon) (?:pour|de) (?:moi|nous|mon cote|notre cote)|(?:resolution|correction|solution) (?:est )?(?:validee|confirmee|ok)"
-    r"|^(?:oui|ouais|effectivement|affirmatif|regle|resolu|valide|confirme|corrige)\b"
+    r"|^(?:oui|ouais|affirmatif|regle|resolu|valide|confirme|corrige)\b"
     r"|tout (?:est )?(?:rentre dans l'ordre|marche|fonctionne)|retour a la normale|retrouve l'acces"
     r"|(?:ai|avons|a) (?:bien )?(?:retrouve|recupere) (?:l'|mon |notre |l' )?acces"
     r")"
@@ -100,10 +100,10 @@ YES_EN = re.compile(
     r"\b(?:"
     rf"(?:it|its|that|this|everything|all|the (?!workaround)\w+|the (?!workaround)\w+ (?!workaround)\w+|which|they|and)(?:'s| is| are| has| have)? ?(?:now |all |been |finally |definitely |indeed |completely |fully |back |up and )*(?:works|worked|working|running)(?: {_EN_WELL})*"
     rf"|(?:works|working|worked) {_EN_WELL}(?: {_EN_WELL})*|^work(?:s|ed)\b"
-    rf"|(?:it|that|this|everything|all|{_EN_THING})(?:'s| is| are| has| was)? ?(?:now |all |been |finally |indeed |completely |fully |definitely |already )*(?:fixed|solved|resolved|sorted|sorted out|corrected|in order|back to normal|gone)\b"
+    rf"|(?:it|that|this|everything|all|{_EN_THING})(?:'s| is| are| has| was)? ?(?:now |all |been |finally |indeed |completely |fully |definitely |already )*(?:fixed|solved|resolved|sorted|sorted out|corrected|in order|back to normal|gone)\b(?: (?:the|our|my) (?:problem|issue|error)\b| it\b)?"
     rf"|^(?:fixed|solved|resolved|sorted|confirmed|all (?:good|set|fixed|sorted|clear|done)|(?:problem|issue) (?:solved|fixed|resolved|gone))\b"
     r"|(?:that|this|it|your fix|the fix|your solution|the solution|the patch) (?:has |did |just |indeed )?(?:fixed|solved|resolved|did the trick|did it|worked|works)(?: (?:it|the (?:problem|issue)|our (?:problem|issue)|my (?:problem|issue)))?"
-    r"|(?:it's|it is|everything is|everything's|all is|we're|we are|i'm|i am|all) (?:all )?(?:ok|okay|fine|good|set|back to normal|in order)(?: (?:now|again))?"
+    r"|(?:it's|it is|everything is|everything's|all is|all) (?:all )?(?:ok|okay|fine|good|set|back to normal|in order)(?: (?:now|again))?|(?:i'm|i am|we're|we are) (?:now )?(?:all set|all good|good now|ok now|okay now|fine now|good again|up and running)"
     r"|(?:error|problem|issue|message|it)(?: message)? (?:no longer|does not|doesn't) (?:appears?|occurs?|happens?|shows?)(?: up)?(?: any ?more)?"
     r"|no (?:more|further) (?:\w+ )?(?:problems?|issues?|errors?|crashes)|no longer (?:\w+ ){0,3}(?:problem|issue|error|happens|happening|occurs|appears|get|see|have)\w*(?: (?:the|that|this) (?:problem|issue|error|message))?"
     r"|(?:without|with no) (?:any )?(?:problems?|issues?|errors?|trouble)|(?:error|problem|issue|message) (?:has |is )?(?:gone|disappeared|vanished|went away|gone away)"
@@ -128,7 +128,7 @@ DOUBT = re.compile(
     r"|reste\w*|il faut|il faudrait|aimerai\w*|voudrai\w*|souhait\w*|besoin|attend\w*|autre|autres|aussi|egalement|par ailleurs|d'ailleurs|en plus|nouveau probleme|nouvelle erreur|en outre|ensuite|seulement|uniquement|que pour|ne que"
     r"|remain\w*|need\w*|want\w*|wait\w*|another|other|also|additional\w*|moreover|furthermore|in addition|only|just for|one more|new"
     r"|pouvez|pourriez|pouvez-vous|pourrais|peux-tu|merci de (?!votre|vos|ton|ta|tout|l'|la |le |cette|m'avoir|nous avoir|son )|please|kindly|can you|could you|would you"
-    r"|dit|disent|dites|aviez dit|affirme\w*|says?|said|told|tells|claims?|workaround|contournement|provisoire"
+    r"|mieux|better|moitie|half|ancien\w*|premier\w*|precedent\w*|old|first|second|previous|chez moi|mon (?:poste|pc)|my (?:pc|machine|computer|laptop)|dit|disent|dites|aviez dit|affirme\w*|says?|said|told|tells|claims?|workaround|contournement|provisoire"
     r"|test\w*|essai\w*|essay\w*|verifi\w*|recette|prod|production)\b"
 )
 NEGATION = re.compile(
@@ -142,7 +142,7 @@ TROUBLE = re.compile(
 # --- politeness: says nothing about the matter ------------------------------------------------
 POLITE = re.compile(
     r"\b(?:bonjour|bonsoir|salut|hello|hi|dear|cher|chere|hey|good (?:morning|afternoon|evening|day)|coucou)\b(?: (?:a (?:tous|toutes|vous|l'equipe)|monsieur|madame|messieurs|mesdames|mr|mrs|ms|team|all|everyone|there|support|l'equipe|equipe))*"
-    r"|\b(?:un )?(?:grand |tres grand )?merci(?: (?:beaucoup|bien|infiniment|encore|d'avance|a (?:vous|toi|tous|toute l'equipe|l'equipe)|mille fois))*(?: (?:pour|de|d')(?: |)(?:tout|(?:votre|vos|ton|ta|tes|l'|la|le|cette|ce|son) ?\w+(?: \w+){0,3}|m'avoir \w+|nous avoir \w+|avoir \w+(?: \w+){0,2}))?"
+    r"|\b(?:un )?(?:grand |tres grand )?merci(?: (?:beaucoup|bcp|bien|infiniment|encore|d'avance|a (?:vous|toi|tous|toute l'equipe|l'equipe)|mille fois))*(?: (?:pour|de|d')(?: |)(?:tout|(?:votre|vos|ton|ta|tes|l'|la|le|cette|ce|son) ?\w+(?: \w+){0,3}|m'avoir \w+|nous avoir \w+|avoir \w+(?: \w+){0,2}))?"
     r"|\b(?:many |much |a lot of )?thanks?(?: you)?(?: (?:so much|very much|a lot|again|a million|all|guys|team|everyone|indeed))*(?: (?:for|to) (?:the|your|all|fixing|solving|sorting|resolving|helping|looking|taking|being|such|everyone|you|a)(?: \w+){0,6})?"
     r"|\b(?:thx|ty|tks|cheers|much appreciated|(?:really |very |highly )?appreciated?(?: (?:it|your help|the help))?|mci|cdt|cdlt|bav)\b"
     r"|\b(?:bonne|excellente|belle|tres bonne) (?:journee|soiree|fin de journee|semaine|fin de semaine|continuation|apres-midi|reception)(?: a vous| a tous)?|\bbon (?:week-end|weekend|apres-midi|courage)\b|\bbonne reception\b"
@@ -163,7 +163,7 @@ HARMLESS = frozenset(
     maintenant deja bien parfaitement totalement completement effectivement rapidement merci oui
     poste postes pc site sites agence agences utilisateur utilisateurs collegues equipe service
     suite intervention correctif correction mise patch version action actions manipulation solution
-    ticket demande dossier incident c'est est sont ete ai avons d'un d'une c ca cela tant mieux
+    ticket demande dossier incident est sont ete ai avons d'un d'une
     i we it is are was has have been the this that these a an all and at by for from in of on our
     my us me side end here now today yesterday morning since thanks thank you your very well really
     finally again indeed user users everyone everybody team office site computer computers machine

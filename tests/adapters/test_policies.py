@@ -1,6 +1,7 @@
 """`rules/sla.toml`: what loads, what is refused and how it says so, and snapshots."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ from mailflow.adapters.policies import find_holidays, from_json, load_policies, 
 from mailflow.adapters.policy_words import read_duration, read_target, span_texts
 from mailflow.core.calendar import Holidays
 from mailflow.core.policy import Clock, Recipient
-from mailflow.core.sla import due_at
+from mailflow.core.sla import Pause, due_at
 from mailflow.data import shipped_folder
 from mailflow.errors import ConfigError
+from tests.core.oracle import MINUTE, Desk, due, french_holidays
 
 SHIPPED = (shipped_folder("rules") / "sla.toml").read_text("utf-8")
 
@@ -69,6 +71,25 @@ def test_the_shipped_rules_are_the_contract():
 )
 def test_french_holidays(day, name):
     assert find_holidays("FR")(day) == name
+
+
+def test_the_shipped_rules_agree_with_the_oracle():
+    """With real holidays over eight years, two of them leap years."""
+    years = range(2024, 2032)
+    closed = frozenset(day for year in years for day in french_holidays(year))
+    office = frozenset((weekday, 540, 1080) for weekday in range(5))
+    desk = Desk("Europe/Paris", office, closed, date(2023, 12, 25), 8 * 366, 15 * MINUTE)
+    clocks = {1: ("business_hours", 4), 2: ("working_days", 48), 3: ("working_days", 72)}
+    policy = load_policies().sla_for()
+    rng = random.Random("shipped")
+    start = at("2024-01-01T00:00:00Z")
+    for _ in range(2000):
+        priority = rng.choice([1, 2, 3, 4])
+        registered = start + timedelta(seconds=rng.randrange(7 * 365 * 86400))
+        begin = registered + timedelta(hours=rng.uniform(-5, 100))
+        pair = (begin, rng.choice([None, *[begin + timedelta(hours=rng.uniform(0, 99))] * 9]))
+        expected = due(desk, *clocks.get(priority, ("calendar", 168)), registered, [pair])
+        assert due_at(policy, priority, registered, [Pause(*pair)]) == expected
 
 
 def test_holidays_of_a_subdivision_and_none():
