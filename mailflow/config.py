@@ -30,10 +30,11 @@ def load_config(path: Path) -> Config:
         config = Config.model_validate({**data, "path": path.resolve()})
     except ValidationError as error:
         raise ConfigError(_explain(path, data, error)) from error
-    return _with_absolute_paths(config)
+    return with_absolute_paths(config)
 
 
-def _with_absolute_paths(config: Config) -> Config:
+def with_absolute_paths(config: Config) -> Config:
+    """Return `config` with every path in it taken from the folder of its file."""
     folder = config.path.parent
     files = Files.model_validate(
         {

@@ -191,6 +191,12 @@ class ImapMailbox:
         with self._failing():
             return [name for _flags, _delimiter, name in self._ready().list_folders()]
 
+    def capabilities(self) -> frozenset[str]:
+        """Return what the server says it can do, in capitals: 'IDLE', 'MOVE'."""
+        with self._failing():
+            names = self._ready().capabilities()
+            return frozenset(name.decode("ascii", "replace").upper() for name in names)
+
     def close(self) -> None:
         """End the session, politely if it still stands."""
         client, self._client = self._client, None

@@ -1,0 +1,293 @@
+"""Check what lies on this machine: directory, rules, templates, secrets, and who is trusted."""
+
+from collections.abc import Iterator, Sized
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from mailflow.adapters.directory import load_agents, load_organisations
+from mailflow.adapters.models import load_model
+from mailflow.adapters.nlp import RuleMatcher, load_rules
+from mailflow.adapters.policies import load_policies
+from mailflow.adapters.render import Renderer
+from mailflow.adapters.sample import sample_context
+from mailflow.adapters.triager import MODELS, find_rule_files
+from mailflow.core.agents import Agent, Role
+from mailflow.core.decisions import NoticeKind
+from mailflow.core.organisations import ContractStatus, Organisation, contract_status
+from mailflow.core.rules import MOOD_PREFIX, Mood, Place, Rule
+from mailflow.errors import ConfigError
+from mailflow.services.check_rows import Row, fails, guarded, holds, skips, warns
+from mailflow.services.compose import with_datetimes
+from mailflow.settings import Config, Server
+
+PRIORITIES = (1, 2, 3, 4)
+
+
+def check_organisations(config: Config, today: date) -> Iterator[Row]:
+    """Who has a contract, whether it runs on `today`, and in which language they are written to."""
+    path = config.files.organisations
+    organisations = load_organisations(path)
+    if not organisations:
+        yield _no_organisations(config)
+        return
+    yield holds("Organisations", f"{count(organisations, 'organisation')} in {path.name}")
+    policies = load_policies(config.files.rules)
+    for organisation in organisations:
+        try:
+            policies.sla_for(organisation.calendar, organisation.targets)
+        except ConfigError as error:
+            yield fails("Organisations", f"{organisation.name}: {error}", f"mend it in {path}")
+        if not organisation.domains and not organisation.addresses:
+            yield warns(
+                "Organisations",
+                f"{organisation.name} has neither domains nor addresses: nobody belongs to it",
+                f'add domains = ["client.example"] to it in {path.name}',
+            )
+    yield from _ended(organisations, today, path)
+    languages = Renderer(config.files.templates, config.support.timezone).languages
+    for organisation in organisations:
+        if organisation.language is not None and organisation.language not in languages:
+            yield warns(
+                "Organisations",
+                f"{organisation.name}: there are no templates in {organisation.language!r}; "
+                f"{config.support.default_language!r} is used instead",
+                f"translate templates/{config.support.default_language} into "
+                f"templates/{organisation.language}, or change the language in {path.name}",
+            )
+
+
+def _no_organisations(config: Config) -> Row:
+    path = config.files.organisations
+    found = f"{path.name} names none" if path.exists() else f"there is no {path}"
+    policy = config.support.unknown_sender
+    mend = f"add an [[organisation]] with the client's mail domain to {path.name}"
+    if policy == "accept":
+        return holds("Organisations", f'{found}; unknown_sender = "accept" serves everybody')
+    fate = {"hold": "every mail is held for an agent", "refuse": "every client is refused"}
+    return warns("Organisations", f"{found}: {fate[policy]}", mend)
+
+
+def _ended(organisations: tuple[Organisation, ...], today: date, path: Path) -> Iterator[Row]:
+    for organisation in organisations:
+        if contract_status(organisation, today) is ContractStatus.ENDED:
+            yield warns(
+                "Organisations",
+                f"the contract of {organisation.name} ended on {organisation.contract_end}: "
+                "its mails get no ticket",
+                f"prolong contract_end in {path.name}, or leave it if that is right",
+            )
+
+
+def check_agents(config: Config) -> Iterator[Row]:
+    """Who answers tickets, and who answers for deadlines."""
+    path = config.files.agents
+    agents = load_agents(path)
+    working = [agent for agent in agents if agent.role is not Role.OBSERVER]
+    if not working:
+        found = f"there is no {path}" if not path.exists() else f"{path.name} names none"
+        yield warns(
+            "Agents",
+            f"{found}: tickets are registered, but nobody is told of them",
+            f"add an [[agent]] with name and address to {path.name}",
+        )
+        return
+    yield holds("Agents", f"{count(working, 'agent')} in {path.name}")
+    if not any(agent.role is Role.SUPERVISOR for agent in agents):
+        yield warns(
+            "Agents",
+            "nobody is a supervisor: deadlines that come near or pass are told to agents only",
+            f'give one agent role = "supervisor" in {path.name}',
+        )
+    for agent in agents:
+        if agent.address in config.support.own_addresses:
+            yield fails(
+                "Agents",
+                f"{agent.name} has the desk's own address {agent.address}: mails would circle",
+                f"give the agent a personal address in {path.name}",
+            )
+    yield from _agents_languages(config, agents)
+
+
+def _agents_languages(config: Config, agents: tuple[Agent, ...]) -> Iterator[Row]:
+    languages = Renderer(config.files.templates, config.support.timezone).languages
+    for agent in agents:
+        if agent.language is not None and agent.language not in languages:
+            yield warns(
+                "Agents",
+                f"{agent.name}: there are no templates in {agent.language!r}",
+                f"begin languages with one of {', '.join(sorted(languages))}",
+            )
+
+
+def check_sla(config: Config) -> Iterator[Row]:
+    """The SLA policy: targets, calendars, reminders."""
+    policies = load_policies(config.files.rules)
+    calendars = ", ".join(sorted(policies.calendars))
+    yield holds("SLA policy", f"version {policies.base.version}, calendars: {calendars}")
+
+
+def check_triage(config: Config) -> Iterator[Row]:
+    """The triage rules of each language, tried on their own examples; the model."""
+    for language, path in find_rule_files(config.files.rules).items():
+        try:
+            matcher = RuleMatcher(load_rules(path), str(path))
+            wrong = list(_wrong_examples(matcher))
+        except ConfigError as error:
+            yield fails("Triage rules", str(error), "mend the rule that is named")
+            continue
+        for found in wrong:
+            yield fails(
+                "Triage rules",
+                f"{path}: {found}",
+                "mend the pattern, or the example if it is wrong",
+            )
+        if not wrong:
+            rules = count(matcher.rules.rules, "rule")
+            yield holds("Triage rules", f"{language}: {rules}, their examples hold")
+    model = load_model(config.files.model or MODELS)
+    yield holds("Triage model", f"version {model.version}")
+
+
+def _wrong_examples(matcher: RuleMatcher) -> Iterator[str]:
+    for rule in matcher.rules.rules:
+        for text in rule.matches:
+            if not _finds(matcher, rule, text, only_facts=False):
+                yield f"rule {rule.id!r} does not find its example {text!r}"
+        for text in rule.misses:
+            if _finds(matcher, rule, text, only_facts=not rule.cue.startswith(MOOD_PREFIX)):
+                yield f"rule {rule.id!r} finds {text!r}, which it should leave alone"
+
+
+def _finds(matcher: RuleMatcher, rule: Rule, text: str, *, only_facts: bool) -> bool:
+    """A find in a question or a supposition counts as left alone: triage sets it aside."""
+    place = Place.ATTACHMENT if rule.part == "attachments" else Place.BODY
+    hits = [hit for hit in matcher.find_hits(text, place) if hit.rule == rule.id]
+    return any(hit.mood is Mood.ACTUAL or not only_facts for hit in hits)
+
+
+def check_templates(config: Config) -> Iterator[Row]:
+    """Every mail in every language, rendered with sample data for each priority."""
+    renderer = Renderer(config.files.templates, config.support.timezone)
+    default = config.support.default_language
+    if default not in renderer.languages:
+        known = ", ".join(sorted(renderer.languages))
+        yield fails(
+            "Templates",
+            f"support.default_language is {default!r}, but there are templates for {known} only",
+            f"choose one of {known}, or add templates/{default} with a words.toml",
+        )
+    for language in sorted(renderer.languages):
+        faults = list(dict.fromkeys(_template_faults(renderer, language)))
+        for fault in faults:
+            yield fails(
+                "Templates", fault, "mend the file; docs/templates.md lists what it can use"
+            )
+        if not faults:
+            yield holds(
+                "Templates", f"{language}: {len(NoticeKind)} mails rendered with sample data"
+            )
+
+
+def _template_faults(renderer: Renderer, language: str) -> Iterator[str]:
+    for kind in NoticeKind:
+        for priority in PRIORITIES:
+            try:
+                context = with_datetimes(sample_context(kind, priority))
+                renderer.render(kind, language, context)
+            except ConfigError as error:
+                yield str(error)
+            except Exception as error:  # an operator's template can fail in any way
+                yield f"templates/{language}/{kind}.txt: {type(error).__name__}: {error}"
+
+
+def check_folders(config: Config) -> Iterator[Row]:
+    """Folders that the configuration names and that are not there."""
+    for name in ("rules", "templates", "model"):
+        folder: Path | None = getattr(config.files, name)
+        if folder is None:
+            continue
+        if not folder.is_dir():
+            yield warns(
+                "Folders",
+                f"files.{name}: there is no folder {folder}; what came with mailflow applies",
+                f"make the folder, or take {name} out of [files]",
+            )
+        else:
+            yield holds("Folders", f"{name}: {folder}")
+
+
+def check_secrets(config: Config, *, offline: bool) -> Iterator[Row]:
+    """Whether passwords are to be had, and for our eyes only. `offline` runs no command."""
+    for name, server in servers(config):
+        if server.username is None:
+            continue
+        if offline and (server.password_command or server.oauth2_token_command):
+            yield skips("Secrets", f"{name}: the command was not tried: --offline")
+            continue
+        yield from guarded("Secrets", partial(_check_secret, name, server), "see [" + name + "]")
+
+
+def _check_secret(name: str, server: Server) -> Iterator[Row]:
+    secret = server.secret()  # raises ConfigError with the mend
+    if not secret or secret != secret.strip():
+        yield warns(
+            "Secrets",
+            f"{name}: the secret is empty or has spaces around it",
+            "take them out: they count as part of the password",
+        )
+    path = Path(server.password_file) if server.password_file else None
+    if path is not None and path.stat().st_mode & 0o077:
+        yield warns(
+            "Secrets", f"{name}: other users of this machine can read {path}", f"chmod 600 {path}"
+        )
+    else:
+        yield holds("Secrets", f"{name}: {path or 'there'}")
+
+
+def has_secret(server: Server) -> bool:
+    """Whether a login can be tried: none is needed, or its secret is to be had."""
+    try:
+        return server.username is None or server.secret() is not None
+    except ConfigError:
+        return False
+
+
+def servers(config: Config) -> Iterator[tuple[str, Server]]:
+    """The mail servers that are configured, by the name of their section."""
+    if config.imap is not None:
+        yield "imap", config.imap
+    yield "smtp", config.smtp
+
+
+def check_trust(config: Config) -> Iterator[Row]:
+    """What proves that a command comes from an agent."""
+    trust = config.trust
+    if trust.agent_proof == "token-only":
+        yield warns(
+            "Agents' proof",
+            'agent_proof = "token-only": whoever gets a mail meant for an agent can command',
+            'prefer agent_proof = "dmarc" with authserv_id, or "dkim"; docs/mailboxes.md helps',
+        )
+    elif trust.agent_proof == "dmarc" and trust.authserv_id is None:
+        yield warns(
+            "Agents' proof",
+            'agent_proof = "dmarc" without authserv_id: no command of an agent will be obeyed',
+            "set trust.authserv_id to the first word of Authentication-Results in a mail that you "
+            'received, or agent_proof = "dkim"',
+        )
+    else:
+        by = f"DMARC as checked by {trust.authserv_id}"
+        yield holds("Agents' proof", by if trust.agent_proof == "dmarc" else "DKIM, checked here")
+
+
+def count(things: Sized, noun: str) -> str:
+    """Return '1 agent', '2 agents'."""
+    number = len(things)
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def local_day(config: Config, now: datetime) -> date:
+    """Return the date of `now` (aware) where the desk stands."""
+    return now.astimezone(ZoneInfo(config.support.timezone)).date()
