@@ -43,7 +43,8 @@ class Backoff:
     def failed(self) -> float:
         """Note a failure; return the pause in seconds."""
         jitter = random.uniform(0.7, 1.3)  # noqa: S311
-        pause = jitter * min(FIRST_BACKOFF * 2.0**self._failures, LONGEST_BACKOFF)
+        growth = 2.0 ** (self._failures - 1) if self._failures else 0.0  # the first try: at once
+        pause = jitter * min(FIRST_BACKOFF * growth, LONGEST_BACKOFF)
         self._failures = min(self._failures + 1, 10)
         self._until = self._monotonic() + pause
         return pause
@@ -56,7 +57,7 @@ class Backoff:
 class Daemon:
     """Everything that `mailflow run` does, one turn after the other."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, sweep_seconds: int = SWEEP_SECONDS) -> None:
         self._desk = desk
         self._stop = threading.Event()
         self._mailbox: ImapMailbox | None = None
@@ -66,7 +67,7 @@ class Daemon:
         self._database_backoff = Backoff()
         self._jobs = schedule.Scheduler()
         self.failed_jobs: dict[str, int] = {}
-        self._every(SWEEP_SECONDS, "sweep", lambda: sweep(desk))
+        self._every(sweep_seconds, "sweep", lambda: sweep(desk))
 
     def stop(self) -> None:
         """Ask the loop to end after the mail in hand. Safe from any thread or signal."""

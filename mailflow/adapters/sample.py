@@ -37,6 +37,7 @@ def sample_context(kind: NoticeKind, priority: int | None = 2) -> dict[str, Any]
             "contact": {"name": "Paul Durand", "telephone": "06 12 34 56 78"},
             "workaround": False,
             "review": ["priority: two readings are close"],
+            "standard_target": True,
         },
         "agent": {"name": "Anne Leroy"},
         "reader": {"name": "Claire Martin", "address": "claire.martin@client.example"},

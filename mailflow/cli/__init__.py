@@ -5,7 +5,7 @@ import sys
 import typer
 
 from mailflow import __version__
-from mailflow.cli import parse, run, sla, tickets, triage
+from mailflow.cli import demo, parse, quarantine, run, sla, tickets, triage, why
 from mailflow.errors import ConfigError, MailflowError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def root(
     """Turn a support mailbox into a ticket desk that keeps its contract."""
 
 
-for module in (run, parse, triage, sla, tickets):
+for module in (demo, run, parse, triage, sla, tickets, why, quarantine):
     module.register(app)
 
 

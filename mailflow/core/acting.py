@@ -155,7 +155,8 @@ def _ask(
 def _wait(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
-    notice = Notice(NoticeKind.WAITING, Audience.CLIENT, {"text": text})
+    data = {"text": text, "author": actor.name}
+    notice = Notice(NoticeKind.WAITING, Audience.CLIENT, data)
     step = Step("waiting", Action.WAIT, data={"by": actor.name})
     return _with(outcome, step, notice, done="waiting for the client; the clock is paused")
 
@@ -172,7 +173,7 @@ def _resolve(
     data = {"text": words, "workaround": is_workaround, "author": actor.name}
     return _with(
         outcome,
-        Step(kind, action, data={"by": actor.name}),
+        Step(kind, action, {"review": []}, {"by": actor.name}),
         Notice(NoticeKind.RESOLUTION, Audience.CLIENT, data),
         done=f"{kind}: the client was asked to confirm",
     )

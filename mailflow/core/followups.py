@@ -120,7 +120,7 @@ def _confirmed(
             f"the client confirmed: {answer.evidence_text}",
             ticket_id=ticket.id,
             steps=(received, confirmed),
-            notices=(Notice(NoticeKind.CLOSED, Audience.CLIENT), tell_agent),
+            notices=(Notice(NoticeKind.CLOSED, Audience.CLIENT, {"confirmed": True}), tell_agent),
         )
     if answer.verdict is Answer.NO:
         refused = Step("resolution_refused", Action.REFUSE, data=said)

@@ -84,7 +84,8 @@ def _obey(
     cause = f"in-{inbound_id}"
     progress: tuple[Notice, ...] = ()
     if orders.answer and not orders.has_commands and _answers_prompt(session, message):
-        progress = (Notice(NoticeKind.PROGRESS, Audience.CLIENT, {"text": orders.answer}),)
+        data = {"text": orders.answer, "author": agent.name}
+        progress = (Notice(NoticeKind.PROGRESS, Audience.CLIENT, data),)
         orders = replace(orders, answer="")
     transcript = order(
         session, desk, ticket, orders, actor, cause, now, inbound_id=inbound_id, more=progress
@@ -93,13 +94,13 @@ def _obey(
         add_event(session, ticket, "progress_given", now, agent.address, {}, inbound_id)
         transcript = replace(transcript, done=(*transcript.done, "progress sent to the client"))
     if orders.has_commands or transcript.refused:
-        data = {
+        report_data = {
             "done": list(transcript.done),
             "refused": list(transcript.refused),
             "notes": [],
             "to": agent.address,
         }
-        report = Notice(NoticeKind.AGENT_TRANSCRIPT, Audience.AGENT, data)
+        report = Notice(NoticeKind.AGENT_TRANSCRIPT, Audience.AGENT, report_data)
         owe(session, desk, report, ticket, cause, now, inbound_id=inbound_id)
     if orders.answer or progress:
         _show_colleagues(session, desk, message, agent, ticket, inbound_id, now)

@@ -12,6 +12,7 @@ from mailflow.adapters.tables import Ticket, TicketPerson
 from mailflow.core.agents import choose_agent
 from mailflow.core.decisions import Decision, NewTicket, Step
 from mailflow.core.summary import summarise
+from mailflow.core.threads import bare_subject
 from mailflow.core.tickets import Action, State, next_state
 from mailflow.core.triage import Triage
 from mailflow.desk import Desk
@@ -111,10 +112,11 @@ def _stamp(ticket: Ticket, action: Action, after: State, now: datetime) -> None:
 
 
 def _create(session: Session, desk: Desk, new: NewTicket, now: datetime) -> Ticket:
+    prefix = desk.config.support.reference_prefix
     ticket = Ticket(
         state=new.state.value,
         subject=new.subject,
-        summary=summarise(new.subject, new.text),
+        summary=summarise(bare_subject(new.subject, prefix), new.text),
         requester=new.requester,
         requester_name=new.requester_name,
         language=new.language,

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.outgoing import File, OutboundMessage, is_sendable
+from mailflow.adapters.outgoing import File, OutboundMessage, clean_header, is_sendable
+from mailflow.adapters.policies import load_policies
 from mailflow.adapters.tables import Attachment, Blob, Event, Inbound, OutboxMail, Ticket
 from mailflow.core.agents import find_agent
 from mailflow.core.decisions import NoticeKind
@@ -31,6 +32,7 @@ REPLIES = frozenset(
         NoticeKind.AGENT_TRANSCRIPT,
     }
 )
+STANDARD_POLICY = load_policies().base
 LONGEST_CLIENT_TEXT = 20_000  # characters of the client's text in a mail to an agent
 
 
@@ -196,31 +198,38 @@ def _ticket(
         due = due_at(policy_of(session, desk, ticket), ticket.priority, now)
     return {
         "reference": ticket.reference,
-        "subject": ticket.subject,
-        "summary": ticket.summary,
+        "subject": clean_header(ticket.subject),
+        "summary": clean_header(ticket.summary),
         "state": ticket.state,
         "kind": ticket.kind,
         "exclusion": ticket.exclusion,
         "priority": ticket.priority,
         "requested_priority": ticket.requested_priority,
         "requester": ticket.requester,
-        "requester_name": ticket.requester_name,
-        "organisation": ticket.organisation,
+        "requester_name": clean_header(ticket.requester_name),
+        "organisation": clean_header(ticket.organisation) if ticket.organisation else None,
         "registered_at": registered_at,
         "due_at": due,
         "closed_at": ticket.closed_at,
         "contact": ticket.contact,
         "workaround": ticket.workaround,
         "review": list(ticket.review),
+        "standard_target": _has_standard_target(session, desk, ticket),
     }
 
 
+def _has_standard_target(session: Session, desk: Desk, ticket: Ticket) -> bool:
+    """Whether the target is the contract's own, which the templates have words for."""
+    if ticket.priority is None:
+        return False
+    target = policy_of(session, desk, ticket).targets.get(ticket.priority)
+    return target == STANDARD_POLICY.targets.get(ticket.priority)
+
+
 def _client_text(session: Session, row: OutboxMail, ticket: Ticket | None) -> str:
+    """The words of the mail in hand (a client's, or a colleague's answer), else the ticket's."""
     mail = session.get(Inbound, row.inbound_id) if row.inbound_id else None
-    if mail is not None and mail.new_text and (ticket is None or mail.sender != ticket.agent):
-        text = mail.new_text
-    else:
-        text = ticket.text if ticket else ""
+    text = (mail.new_text if mail else None) or (ticket.text if ticket else "")
     return text if len(text) <= LONGEST_CLIENT_TEXT else text[:LONGEST_CLIENT_TEXT] + "\n[…]"
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mailflow.adapters.models import FORMAT, Decider, Model, Numbers, Space, calibrate, hash_file
+from mailflow.adapters.models import FORMAT, Decider, Model, Numbers, calibrate, hash_file
 from mailflow.adapters.nlp import RuleMatcher, load_rules
 from mailflow.adapters.triager import find_rule_files
+from mailflow.adapters.wording import Acts
 from mailflow.services.evaluate import Answer, answers_of_model, join_answers, measure
 from mailflow.services.thresholds import choose_thresholds
 from mailflow.services.train_data import (
@@ -30,6 +31,7 @@ from mailflow.services.train_fit import (
     calibrated_deciders,
     fit_decider,
     labels_of,
+    learn_acts,
     learn_space,
     tabulate,
 )
@@ -54,7 +56,7 @@ def load_matchers(rules_folder: Path | None = None) -> dict[str, RuleMatcher]:
     }
 
 
-def fit_model(prepared: Sequence[Prepared], progress: Progress) -> Trained:
+def fit_model(prepared: Sequence[Prepared], acts: Acts, progress: Progress) -> Trained:
     """Fit, calibrate and measure on `prepared`; deterministic."""
     groups = group_neighbours([one.example for one in prepared])
     table = tabulate(learn_space(prepared), prepared)
@@ -72,7 +74,9 @@ def fit_model(prepared: Sequence[Prepared], progress: Progress) -> Trained:
     metrics = {"unseen": measure(given, thresholds), "mails": len(prepared)}
     version = hash_data([one.example for one in prepared])[:12]
     manifest = {"data": hash_data([one.example for one in prepared]), "metrics": metrics}
-    return Trained(Model(version, table.space, deciders, thresholds, manifest), unseen, metrics)
+    return Trained(
+        Model(version, table.space, acts, deciders, thresholds, manifest), unseen, metrics
+    )
 
 
 def _unseen_answers(
@@ -103,13 +107,14 @@ def train(
     written learns from all mails. Returns the model, whether it was promoted, and why.
     """
     progress("rules and sentences")
-    prepared = prepare(examples, load_matchers(rules))
+    acts = learn_acts()
+    prepared = prepare(examples, load_matchers(rules), acts)
     golden = golden_ids()
     judging = [one for one in prepared if one.example.id in golden]
-    blind = fit_model([one for one in prepared if one.example.id not in golden], progress)
+    blind = fit_model([one for one in prepared if one.example.id not in golden], acts, progress)
     answers = answers_of_model(blind.model, judging)
     golden_metrics = measure(answers, blind.model.thresholds)
-    final = fit_model(prepared, progress)
+    final = fit_model(prepared, acts, progress)
     metrics = {**final.metrics, "golden": golden_metrics}
     final = Trained(final.model, final.unseen, metrics)
     before = _current_metrics(folder)
@@ -165,7 +170,7 @@ def write_model(trained: Trained, place: Path) -> None:
     """Write the model's files and their hashes."""
     model = trained.model
     place.mkdir(parents=True, exist_ok=True)
-    _write_words(model.space, place / "words.json")
+    _write_words(model, place / "words.json")
     np.savez_compressed(place / "weights.npz", **_arrays(model))  # type: ignore[arg-type]
     manifest = {
         "format": FORMAT,
@@ -187,11 +192,12 @@ def write_model(trained: Trained, place: Path) -> None:
     (place / "manifest.json").write_text(text + "\n", "utf-8")
 
 
-def _write_words(space: Space, path: Path) -> None:
+def _write_words(model: Model, path: Path) -> None:
     words = {
-        "words": list(space.words.places),
-        "characters": list(space.characters.places),
-        "cues": list(space.cues),
+        "words": list(model.space.words.places),
+        "characters": list(model.space.characters.places),
+        "cues": list(model.space.cues),
+        "acts": list(model.acts.names),
     }
     path.write_text(json.dumps(words, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
@@ -200,6 +206,7 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "words": model.space.words.weights,
         "characters": model.space.characters.weights,
+        "acts": model.acts.weights,
     }
     for name, decider in model.deciders.items():
         arrays[f"{name}.wording"] = decider.wording.astype(np.float16)

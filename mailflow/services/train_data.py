@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mailflow.adapters.nlp import RuleMatcher
 from mailflow.adapters.triager import find_all_hits
-from mailflow.adapters.wording import Vocabulary, encode_meaning, list_words
+from mailflow.adapters.wording import Acts, Meaning, Vocabulary, encode_meaning, list_words
 from mailflow.core.rules import Hit
 from mailflow.core.triage_features import AttachmentWords, Material, count_features
 from mailflow.errors import ConfigError
@@ -45,7 +45,7 @@ class Prepared:
     example: Example
     hits: tuple[Hit, ...]
     features: Mapping[str, float]
-    meaning: NDArray[np.float32] = field(repr=False)
+    meaning: Meaning = field(repr=False)
 
 
 def read_examples(paths: Iterable[Path]) -> list[Example]:
@@ -123,7 +123,7 @@ def hash_data(examples: Sequence[Example]) -> str:
 
 def prepare(examples: Sequence[Example], matchers: Mapping[str, RuleMatcher]) -> list[Prepared]:
     """Run the rules and the sentence encoder over `examples`."""
-    meanings: list[NDArray[np.float32]] = []
+    meanings: list[Meaning] = []
     for start in range(0, len(examples), 64):
         batch = examples[start : start + 64]
         meanings.extend(encode_meaning([one.material for one in batch]))
@@ -131,7 +131,8 @@ def prepare(examples: Sequence[Example], matchers: Mapping[str, RuleMatcher]) ->
     for example, meaning in zip(examples, meanings, strict=True):
         matcher = matchers.get(example.material.language)
         hits = find_all_hits(matcher, example.material) if matcher else ()
-        prepared.append(Prepared(example, hits, count_features(example.material, hits), meaning))
+        features = {**count_features(example.material, hits), **acts.features(meaning)}
+        prepared.append(Prepared(example, hits, features, meaning))
     return prepared
 
 

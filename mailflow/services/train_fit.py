@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import tomllib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +19,16 @@ from mailflow.adapters.models import (
     log_odds,
     softmax,
 )
-from mailflow.adapters.wording import Vocabulary, list_characters, list_words
-from mailflow.services.train_data import DECISIONS, Prepared
+from mailflow.adapters.wording import (
+    Acts,
+    Vocabulary,
+    encode_sentences,
+    list_characters,
+    list_words,
+)
+from mailflow.services.train_data import DECISIONS, TRAINING, Prepared
 
+ACTS = TRAINING / "acts" / "sentences.toml"
 SEED = 20261123
 FOLDS = 5
 _TREES = 150
@@ -35,6 +44,15 @@ class Table:
     space: Space
     rows: Any
     cues: NDArray[np.float32]
+
+
+def learn_acts() -> Acts:
+    """Return what recognises the acts of sentences, from the examples that ship."""
+    listed = tomllib.loads(ACTS.read_text("utf-8"))
+    names = tuple(sorted(listed))
+    texts = [text for name in names for text in listed[name]]
+    labels = np.asarray([name for name in names for _ in listed[name]])
+    return Acts(names, _fit_linear(encode_sentences(texts), labels, 30.0))
 
 
 def learn_space(prepared: Sequence[Prepared]) -> Space:
@@ -54,7 +72,7 @@ def tabulate(space: Space, prepared: Sequence[Prepared]) -> Table:
 
     places, values, ends = [], [], [0]
     for one in prepared:
-        at, numbers = space.row(one.example.material, one.features, one.meaning)
+        at, numbers = space.row(one.example.material, one.features, one.meaning.row)
         order = np.argsort(at, kind="stable")
         places.append(at[order])
         values.append(numbers[order])
