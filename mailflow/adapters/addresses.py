@@ -71,7 +71,11 @@ def _salvage(text: str) -> tuple[Address, ...]:
     angled = _ANGLE.findall(text)
     if angled:
         name = text[: text.rindex("<")].strip(" \"'")
-        return (Address(_clean(decode_value(name.encode("utf-8", "replace")))[:200], angled[-1].lower()),)
+        return (
+            Address(
+                _clean(decode_value(name.encode("utf-8", "replace")))[:200], angled[-1].lower()
+            ),
+        )
     bare = _BARE.findall(text)
     return (Address("", bare[0].lower()),) if len(set(bare)) == 1 else ()
 

@@ -8,6 +8,7 @@ from mailflow.adapters.mime import Body
 from mailflow.core.lines import Line, Mark
 
 MAX_ALIGNED = 200_000
+MAX_LINES = 50_000  # what lies beyond stays one piece
 _WINDOW = 3000
 _NO_TEXT = re.compile(
     r"(?:message|e-?mail|mail|courriel) (?:is|est|contains|contient) .{0,20}html\b|html[- ]compatible|"
@@ -39,7 +40,7 @@ def read_body(body: Body) -> list[Line]:
     marked = read_html(body.html) if body.html is not None else []
     if body.plain is None or not body.plain.strip():
         return marked
-    texts = [text.replace("\u00a0", " ").rstrip() for text in body.plain.split("\n")]
+    texts = [text.replace("\u00a0", " ").rstrip() for text in body.plain.split("\n", MAX_LINES)]
     if not marked:
         return [Line(text) for text in texts]
     if _is_stub(body.plain, marked):

@@ -12,14 +12,18 @@ from mailflow.adapters.mime import Content
 from mailflow.core.delivery import (
     BOUNCE_SUBJECT,
     BOUNCE_TEXT,
+    SOUNDS_LIKE_A_PERSON,
     find_original_id,
     is_daemon,
+    is_machine_name,
+    parse_rejection,
     parse_delivery_status,
     read_bounce_text,
 )
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
 from mailflow.core.messages import Bounce, BouncedRecipient
 
+MAX_WORDS = 20_000
 MAX_SCANNED = 256 * 1024
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
 
@@ -58,6 +62,9 @@ def find_report(
         others += done
     if statuses and not recipients and others:
         return DeliveryReport(delivered=True)
+    for kind, report in content.reports:
+        if kind == "message/disposition-notification" and not recipients:
+            recipients += parse_rejection(report)
     if not recipients:
         if not _may_be_report(first, senders, text, bool(statuses)):
             return DeliveryReport()
@@ -72,20 +79,30 @@ def find_report(
 def _may_be_report(
     first: dict[str, str], senders: Sequence[str], text: str, has_status: bool
 ) -> bool:
-    subject = first.get("subject", "")
-    if has_status or "x-failed-recipients" in first:
+    mime_type = first.get("content-type", "").replace('"', "").replace(" ", "").lower()
+    if has_status or "x-failed-recipients" in first or "report-type=delivery-status" in mime_type:
         return True
-    if subject_is_forward(subject) or subject_is_reply(subject):
-        return False
-    from_daemon = any(is_daemon(sender) for sender in senders)
-    null_path = first.get("return-path", "").strip() == "<>"
-    auto = first.get("auto-submitted", "").lower().startswith(("auto-replied", "auto-generated"))
+    subject = first.get("subject", "")[:300]
     has_subject = BOUNCE_SUBJECT.search(subject) is not None
-    says_so = BOUNCE_TEXT.search(text[:20_000]) is not None
-    is_report = "report-type=delivery-status" in first.get("content-type", "").replace('"', "").replace(" ", "").lower()
-    signs = from_daemon + null_path + has_subject + auto + is_report
-    return (signs >= 1 and says_so and (from_daemon or null_path or signs >= 2)) or is_report or (
-        has_subject and (from_daemon or null_path)
+    path = first.get("return-path", "").strip().lower()
+    from_daemon = any(map(is_daemon, senders)) or "mailer-daemon" in path
+    if from_daemon:
+        return has_subject or BOUNCE_TEXT.search(text[:MAX_WORDS]) is not None
+    auto = first.get("auto-submitted", "").lower().startswith(("auto-replied", "auto-generated"))
+    if path == "<>":
+        return has_subject or (not auto and BOUNCE_TEXT.search(text[:600]) is not None)
+    if not has_subject or subject_is_forward(subject):
+        return False
+    opening = text.strip()[:1200]
+    machine = not senders or any(map(is_machine_name, senders)) or mime_type.startswith(
+        "multipart/report"
+    )
+    if machine or auto:
+        return BOUNCE_TEXT.search(opening) is not None
+    return (
+        BOUNCE_TEXT.search(opening[:300]) is not None
+        and not subject_is_reply(subject)
+        and not SOUNDS_LIKE_A_PERSON.search(opening)
     )
 
 
@@ -99,7 +116,11 @@ def _from_words(
         known = sorted(permanent) or sorted(temporary)
         late = temporary - permanent
     excluded = frozenset(
-        [*senders, *parse_addresses_of(first.get("to", "")), *parse_addresses_of(first.get("delivered-to", ""))]
+        [
+            *senders,
+            *parse_addresses_of(first.get("to", "")),
+            *parse_addresses_of(first.get("delivered-to", "")),
+        ]
     )
     known = [a for a in known if a.lower() not in excluded] or known
     found = read_bounce_text(text, known, excluded)
@@ -116,7 +137,11 @@ def parse_addresses_of(value: str) -> list[str]:
 
 
 def _name_recipients(
-    recipients: list[BouncedRecipient], first: dict[str, str], text: str, raw: bytes, senders: Sequence[str]
+    recipients: list[BouncedRecipient],
+    first: dict[str, str],
+    text: str,
+    raw: bytes,
+    senders: Sequence[str],
 ) -> list[BouncedRecipient]:
     """A report block without an address: the words may name it."""
     words = _from_words(first, text, raw, senders)

@@ -105,9 +105,7 @@ def _looks_like_header(raw: bytes, position: int) -> bool:
     return _NAME.match(raw[position : position + 200]) is not None
 
 
-def _keep(
-    headers: list[RawHeader], name: str, parts: Sequence[bytes], defects: list[str]
-) -> None:
+def _keep(headers: list[RawHeader], name: str, parts: Sequence[bytes], defects: list[str]) -> None:
     if not name:
         return
     value = b"".join(parts)

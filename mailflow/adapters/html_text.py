@@ -68,6 +68,13 @@ _LEFT_BORDER = re.compile(r"border-left(?:-width)?\s*:\s*(?!none|0|medium none)"
 _LEFT_BORDER_NONE = re.compile(r"border(?:-left)?\s*:\s*(?:none|0)", re.I)
 
 
+_COLOUR = re.compile(
+    r"(?<![\w-])color\s*:\s*(?:red|green|#(?:ff0000|c00000|00b050|ed7d31|ff6600|70ad47|c82613|e97132)"
+    r"|rgb\((?:255, ?0, ?0|192, ?0, ?0|200, ?38, ?19|0, ?176, ?80)\))",
+    re.I,
+)
+
+
 @dataclass(slots=True)
 class _Writer:
     """Collects text into lines; a line carries the mark of its first visible text."""
@@ -164,6 +171,8 @@ def _walk(root: LexborNode, writer: _Writer) -> None:
         if tag == "img":
             _write_image(attributes, writer, max(mark, after))
             continue
+        if after is Mark.QUOTED and mark < Mark.ANSWER and _is_coloured(attributes, style):
+            mark = Mark.ANSWER
         _open(tag, attributes, writer)
         tight = tag == "p" and "mso" in (attributes.get("class") or "").lower()
         stack.append(("div" if tight else tag, mark, False))
@@ -254,6 +263,12 @@ def _judge(
     if names & _SIGNATURE_NAMES:
         return Mark.SIGNATURE, False
     return mark, False
+
+
+def _is_coloured(attributes: dict[str, str | None], style: str) -> bool:
+    """Red, green or orange text: how Outlook users set their answers apart in a quoted mail."""
+    colour = attributes.get("color") or ""
+    return bool(_COLOUR.search(f"color:{colour}" if colour else style))
 
 
 def _names(attributes: dict[str, str | None]) -> set[str]:

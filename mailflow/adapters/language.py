@@ -63,6 +63,8 @@ def detect_language(text: str, hint: str | None = None) -> str:
 
 
 def _by_script(sample: str) -> str:
+    if sample.isascii():
+        return ""
     letters = sum(1 for c in sample if c.isalpha())
     if not letters:
         return ""

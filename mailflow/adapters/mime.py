@@ -26,10 +26,17 @@ from mailflow.adapters.headers import RawHeader, decode_raw, decode_value, decod
 from mailflow.core.messages import Attachment
 
 MAX_ATTACHMENTS = 200
-MAX_TEXT_PART = 2 * 1024 * 1024
+MAX_UUENCODED = 50  # files in one text
+MAX_TEXT_PART = 1024 * 1024
 
 _KEPT = frozenset(
-    {"content-type", "content-transfer-encoding", "content-disposition", "content-id", "mime-version"}
+    {
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-id",
+        "mime-version",
+    }
 )
 _ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
 _PARSE_ERRORS = (
@@ -43,6 +50,13 @@ _BOUNDARY_LINE = re.compile(
 _PGP_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
+
+
+class _LeanParser(MailParser):
+    """mail-parser without its dictionaries of headers, which are read here from the raw bytes."""
+
+    def _make_mail(self, complete: bool = True) -> dict[str, object]:
+        return {}
 
 
 @dataclass(slots=True)
@@ -77,7 +91,7 @@ def read_content(headers: list[RawHeader], body: bytes) -> Content:
     content.defects += bounded.defects
     reduced = _reduced_header(headers)
     try:
-        content.parser = MailParser.from_bytes(reduced + b"\n" + bounded.body)
+        content.parser = _LeanParser.from_bytes(reduced + b"\n" + bounded.body)
     except _PARSE_ERRORS as error:
         content.defects.append(f"MIME structure unreadable: {type(error).__name__}")
     if content.parser is None or content.parser.message is None:
@@ -159,7 +173,10 @@ class _Reader:
         line = _BOUNDARY_LINE.search(content[:20_000])
         if line is not None and not self.mended:
             self.mended = True
-            mended = b'Content-Type: multipart/mixed; boundary="%s"\n\n%s' % (line.group(1), content)
+            mended = b'Content-Type: multipart/mixed; boundary="%s"\n\n%s' % (
+                line.group(1),
+                content,
+            )
             try:
                 self.read(message_from_bytes(mended))
             except _PARSE_ERRORS:
@@ -225,7 +242,9 @@ class _Reader:
     def _take_uuencoded(self, content: bytes) -> bytes:
         """Set files that stand uuencoded in a text apart (old Outlook and Lotus do it)."""
         match = _UU_BEGIN.search(content)
-        while match is not None:
+        for _ in range(MAX_UUENCODED):
+            if match is None:
+                break
             end = content.find(b"\nend", match.end())
             if end < 0:
                 break
@@ -258,9 +277,7 @@ class _Reader:
         payload = part.get_payload()
         try:
             if isinstance(payload, list):
-                return "\n\n".join(
-                    decode_raw(sub.as_bytes()).strip() for sub in payload[:500]
-                )
+                return "\n\n".join(decode_raw(sub.as_bytes()).strip() for sub in payload[:500])
             return decode_text(self._decoded(part), None)[0]
         except _PARSE_ERRORS:
             return ""
@@ -352,9 +369,11 @@ def _filename(part: Message) -> str:
 
 def _content_id(part: Message) -> str | None:
     value = part.get("content-id")
-    return decode_value(str(value).encode("utf-8", "replace")).strip("<> ")[:200] or None if (
-        value
-    ) else None
+    return (
+        decode_value(str(value).encode("utf-8", "replace")).strip("<> ")[:200] or None
+        if (value)
+        else None
+    )
 
 
 def _is_enveloped(part: Message, name: str, content: bytes) -> bool:

@@ -82,9 +82,7 @@ class _Assembler:
                 sender_name=senders[0].name if senders else "",
             ),
         )
-        report = find_report(
-            self.headers, [s.address for s in senders], self.content, text, raw
-        )
+        report = find_report(self.headers, [s.address for s in senders], self.content, text, raw)
         verdict = classify(
             Evidence(
                 headers=self.headers,
@@ -171,4 +169,3 @@ def _read_attached(raw: bytes) -> Forwarded:
         decode_value(values.get("subject", b"")),
         clean_text("\n".join(line.text for line in lines)[:MAX_TEXT]).strip(),
     )
-

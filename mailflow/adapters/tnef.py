@@ -38,7 +38,9 @@ def _read(data: bytes) -> tuple[list[tuple[str, bytes]], str, str]:
     from tnefparse import TNEF
 
     parsed = TNEF(data, do_checksum=False)
-    files = [(str(a.long_filename() or a.name or ""), bytes(a.data or b"")) for a in parsed.attachments]
+    files = [
+        (str(a.long_filename() or a.name or ""), bytes(a.data or b"")) for a in parsed.attachments
+    ]
     return files, _text(parsed.body), _text(parsed.htmlbody)
 
 

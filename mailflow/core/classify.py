@@ -169,6 +169,9 @@ def _lists(mail: Evidence) -> Verdict | None:
         for value in mail.values(name):
             if pattern.search(value[:200]):
                 return Verdict(MessageClass.LIST, f"{name}: {value[:60]}")
+    # Sales tools put List-Unsubscribe on what a person writes; an answer to us is a person's.
+    if mail.values("list-unsubscribe") and not mail.values("in-reply-to"):
+        return Verdict(MessageClass.LIST, "list-unsubscribe, and no answer to us")
     return None
 
 

@@ -12,7 +12,9 @@ _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]{1,60}):[ \t]*(.*)$")
 _ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,2}\.\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<![\d.:/-])([45]\d{2})(?=[\s\-#,;:])(?!-\d)")
-_MESSAGE_ID = re.compile(r"^[\s>|]{0,10}message-id:\s{0,5}(<[^<>\s]{3,500}>)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(
+    r"^[\s>|]{0,10}message-id:\s{0,5}(<[^<>\s]{3,500}>)", re.IGNORECASE | re.MULTILINE
+)
 
 # Subjects that only mail systems write.
 BOUNCE_SUBJECT = re.compile(
@@ -28,7 +30,10 @@ BOUNCE_SUBJECT = re.compile(
     r"|no se (?:ha podido|puede) entregar|devuelto|mancata consegna|onbestelbaar|"
     r"niet (?:bezorgd|afgeleverd)|não (?:entregue|foi entregue)|kunde inte levereras|"
     r"delivery failure|could not deliver|unzustellbare|mailbox (?:full|unavailable)|"
-    r"\bNDR\b|returned mail|mail delivery (?:system|subsystem)|message delayed|delayed mail)",
+    r"\bNDR\b|returned mail|mail error|error during delivery|processing error|failed mail|"
+    r"(?:mail|message|e-?mail)\b.{0,120}(?:could not be|was not|not) (?:be )?delivered|non-?delivery|"
+    r"mail delivery warning|automatically rejected|rejected mail|delivery failed|not deliverable|"
+    r"failed delivery|undelivered|bounced? (?:mail|message)|message rejected|mail delivery (?:system|subsystem)|message delayed|delayed mail)",
     re.IGNORECASE,
 )  # fmt: skip
 
@@ -58,6 +63,11 @@ BOUNCE_TEXT = re.compile(
     r"rejected (?:by|your message)|550[ -]|5\.\d\.\d)",
     re.IGNORECASE,
 )  # fmt: skip
+SOUNDS_LIKE_A_PERSON = re.compile(
+    r"\b(?:bonjour|bonsoir|hello|hi|dear|salut|madame|monsieur|cordialement|regards|merci|thanks|je|nous|"
+    r"pouvez-vous|could you|please help|mon|notre|we|our|i am|i'm|i have)\b",
+    re.IGNORECASE,
+)
 _TEMPORARY = re.compile(
     r"(?:delayed|not yet been delivered|still (?:be )?(?:retr|trying|being)|will (?:be )?(?:retr|"
     r"continue|keep trying)|temporar(?:y|ily)|warning(?: only)?|retard[ée]e?|diff[ée]r[ée]e?|"
@@ -105,6 +115,19 @@ def parse_delivery_status(text: str) -> tuple[list[BouncedRecipient], list[str]]
         if len(recipients) < MAX_RECIPIENTS:
             recipients.append(BouncedRecipient(original or final, status, permanent))
     return _unique(recipients), others
+
+
+def parse_rejection(text: str) -> list[BouncedRecipient]:
+    """Read a read receipt by which a server says that it deleted the mail unread: a refusal.
+
+    Sieve's `reject` of Dovecot answers so. Source: RFC 8098 section 3.2.6, RFC 5429 section 2.1.
+    """
+    block = next((b for b in _blocks(text) if "disposition" in b), {})
+    disposition = block.get("disposition", "").replace(" ", "").lower()
+    if "automatic-action" not in disposition or not disposition.endswith(("deleted", "denied", "failed")):
+        return []
+    address = _address(block.get("final-recipient", ""))
+    return [BouncedRecipient(address, "", True)] if address else []
 
 
 def _blocks(text: str) -> list[dict[str, str]]:
@@ -211,6 +234,17 @@ _DAEMONS = frozenset(
     "mail-delivery-system maildeliverysystem bounce bounces no-reply-bounce daemon mmdf uucp "
     "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e".split()
 )
+
+
+_MACHINE_NAME = re.compile(
+    r"(?:mail|smtp|system|admin|virus|symantec|imss|inetgw|ndr$|deliver|gateway|server|robot|daemon|"
+    r"bounce|mta$|relay|exchange|spam|filter|notif|no-?reply)"
+)
+
+
+def is_machine_name(address: str) -> bool:
+    """True for local parts that mail systems use, though a person's may look alike."""
+    return _MACHINE_NAME.search(address.partition("@")[0].lower()) is not None
 
 
 def is_daemon(address: str) -> bool:

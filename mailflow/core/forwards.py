@@ -7,9 +7,13 @@ from mailflow.core.messages import Address, Forwarded
 from mailflow.core.quote_phrases import FORWARD_PREFIXES, REPLY_PREFIXES
 from mailflow.core.quotes import header_block_length, label_of, unquoted
 
-_PREFIX = re.compile(r"^\s*(?:\[[^\]]{1,40}\]\s*)*([^\W\d]{1,8}(?:-[^\W\d]{2,4})?)\s?(?:\[\d{1,3}\])?\s?[:：]")
+_PREFIX = re.compile(
+    r"^\s*(?:\[[^\]]{1,40}\]\s*)*([^\W\d]{1,8}(?:-[^\W\d]{2,4})?)\s?(?:\[\d{1,3}\])?\s?[:：]"
+)
 _ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_NAME_NOISE = re.compile(r"<[^>]{0,300}>|\[mailto:[^\]]{0,300}\]|\([^)]{0,300}@[^)]{0,300}\)|mailto:\S{0,300}")
+_NAME_NOISE = re.compile(
+    r"<[^>]{0,300}>|\[mailto:[^\]]{0,300}\]|\([^)]{0,300}@[^)]{0,300}\)|mailto:\S{0,300}"
+)
 _FORWARD_SET = frozenset(FORWARD_PREFIXES)
 _REPLY_SET = frozenset(REPLY_PREFIXES)
 

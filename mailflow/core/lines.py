@@ -10,6 +10,7 @@ class Mark(IntEnum):
     NONE = 0
     SIGNATURE = 1
     QUOTED = 2
+    ANSWER = 3  # written in colour inside a quoted mail
 
 
 class Label(IntEnum):

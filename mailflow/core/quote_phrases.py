@@ -10,7 +10,7 @@ ATTRIBUTION_STARTS = (
     "w dniu", "dnia", "dne", "dňa", "at", "ngày", "vào", "στις", "v", "le", "d.", "à", "em",
     "la data de", "pe data de", "quoting", "selon", "zitat von", "citando", "citado por", "envoyé",
     "sent", "von", "from", "de", "da", "van", "fra", "från", "*from", "*de", "kl", "no dia",
-    "no", "dia", "date", "ti", "ke", "ma", "pe", "la", "su", "to", "tir.", "man.", "ons.", "tor.",
+    "no", "dia", "date", "ti", "ke", "ma", "pe", "la", "su", "to", "pada", "tir.", "man.", "ons.", "tor.",
     "fre.", "lør.", "søn.", "mån", "tis", "tors", "lör", "sön",
 )  # fmt: skip
 
@@ -23,6 +23,7 @@ WROTE = (
     r"napísal(?:\(a\)|a)?", r"пишет", r"писал", r"написал(?:\(а\)|а)?", r"написав(?:\(ла\))?",
     r"写道", r"寫道", r"写了", r"のメール", r"書きました", r"作成", r"작성", r"đã\s+viết", r"yazdı",
     r"yazmış", r"írta", r"έγραψε", r"a\s+scris", r"va\s+escriure", r"je\s+napisao", r"כתב",
+    r"menulis", r"пише", r"ha\s+escrit", r"je\s+napisala", r"님이", r"napsala", r"Folgendes",
     r"rašė", r"rakstīja", r"kirjutas", r"idatzi\s+du", r"escribio",
 )  # fmt: skip
 

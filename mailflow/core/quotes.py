@@ -85,7 +85,9 @@ _SENTENCE = re.compile(r"[!?;]\s|\.\s+[A-ZÀ-Þ][a-zà-ÿ]+\s+[a-zà-ÿ]+\s+[a-z
 _QUOTING = re.compile(
     r"^(?:quoting|selon|zitat von|citando a?|citado por|citat från)\s.{2,200}:\s*$", re.IGNORECASE
 )
-_BARE_DATE_ADDRESS = re.compile(r"^\d{4}[/.-]\d{1,2}[/.-]\d{1,2}\b.{0,150}<[^<>\s]+@[^<>\s]+>\s*:?$")
+_BARE_DATE_ADDRESS = re.compile(
+    r"^\d{4}[/.-]\d{1,2}[/.-]\d{1,2}\b.{0,150}<[^<>\s]+@[^<>\s]+>\s*:?$"
+)
 _NOTES = re.compile(
     r"^\S.{1,80}?\s?-{2,5}\s?\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s\d{1,2}:\d{2}(?::\d{2})?\s?-{2,5}"
 )
@@ -232,7 +234,11 @@ def _find_attribution(lines: Sequence[str], index: int, quoted_after: int) -> Op
     if _DASHED_VERB.match(line):
         return Opening(Kind.ATTRIBUTION, 1)
     shared = _SHARED_LINE.match(line)
-    if shared is not None and shared.group(1).strip(" -") and _is_next(lines, index + 1, quoted_after):
+    if (
+        shared is not None
+        and shared.group(1).strip(" -")
+        and _is_next(lines, index + 1, quoted_after)
+    ):
         return Opening(Kind.ATTRIBUTION, 1, shared.group(1).rstrip(" -"))
     if _START.match(line) or "@" in line or _HAS_VERB.search(line[-80:]):
         length = _attribution_length(lines, index, quoted_after)

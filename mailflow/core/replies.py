@@ -27,7 +27,9 @@ from mailflow.core.signatures import (
     is_mobile_footer,
 )
 
-MAX_LINES = 6000
+MAX_LINES = 4000
+MAX_LINE = 700  # of a longer one, only this much is looked at
+MAX_CHARACTERS = 300_000
 
 _QUOTED = re.compile(r"^[ \t]{0,8}>")
 _DEPTH = re.compile(r"^[ \t]{0,8}((?:>[ \t]?)+)")
@@ -36,6 +38,12 @@ _ENDED = re.compile(r"[.!?:;)\]>…]\s*$")
 _POINTS_BELOW = re.compile(
     r"\b(?:ci-dessous|ci-apr[eè]s|below|transf[eéè]r|forward|fyi|pour (?:info|suite|action)|fwd|"
     r"mail (?:suivant|du client|reçu)|reçu ce|received this|weitergeleitet|siehe unten)",
+    re.IGNORECASE,
+)
+_ANNOUNCES_ANSWERS = re.compile(
+    r"\b(?:en (?:rouge|bleu|vert|orange|couleur|gras)|ci-dessous|dans (?:le|votre|ton) (?:corps|texte|"
+    r"mail|message)|in (?:red|blue|green|orange|colou?r|bold|your (?:mail|text))|in-?line|below|"
+    r"in rot|in blau|unten|en rojo|in rosso)\b",
     re.IGNORECASE,
 )
 _BLANKS = re.compile(r"\n{3,}")
@@ -64,21 +72,33 @@ def split_reply(lines: Sequence[Line], context: Context) -> Reply:
     """Cut a body into new text, signature, quoted thread and forwarded mail.
 
     `lines` come from the plain text or the HTML of a mail, with the marks that its markup
-    gives. Beyond 6,000 lines nothing is looked at any more: what follows belongs with the last.
+    gives. Beyond 4,000 lines nothing is looked at any more: what follows belongs with the last.
     """
-    cutter = _Cutter(lines[:MAX_LINES], context)
+    cutter = _Cutter(lines[: _readable(lines)], context)
     labels = cutter.labels()
-    texts = cutter.texts + [line.text for line in lines[MAX_LINES:]]
+    texts = [cutter.shortened.get(i, line.text) for i, line in enumerate(lines)]
     labels += [labels[-1] if labels else Label.NEW] * (len(texts) - len(labels))
     forwarded = None
     if Label.FORWARD in labels:
-        forwarded = parse_forwarded([t for t, b in zip(texts, labels, strict=True) if b is Label.FORWARD])
+        forwarded = parse_forwarded(
+            [t for t, b in zip(texts, labels, strict=True) if b is Label.FORWARD]
+        )
     return Reply(
         new_text=_join(texts, labels, (Label.NEW, Label.FORWARD)),
         signature=_join(texts, labels, (Label.SIGNATURE,)),
         quoted=_join(texts, labels, (Label.QUOTE,)),
         forwarded=forwarded,
     )
+
+
+def _readable(lines: Sequence[Line]) -> int:
+    """The number of lines to look at: 4,000, and no more than 300,000 characters."""
+    total = 0
+    for count, line in enumerate(lines[:MAX_LINES]):
+        total += min(len(line.text), MAX_LINE)
+        if total > MAX_CHARACTERS:
+            return count
+    return min(len(lines), MAX_LINES)
 
 
 def _join(texts: Sequence[str], labels: Sequence[Label], wanted: tuple[Label, ...]) -> str:
@@ -91,15 +111,17 @@ class _Cutter:
 
     def __init__(self, lines: Sequence[Line], context: Context) -> None:
         self.lines = lines
-        self.texts = [line.text for line in lines]
+        self.texts = [line.text[:MAX_LINE] for line in lines]
+        self.shortened: dict[int, str] = {}
         self.context = context
         self.label = [Label.NEW] * len(lines)
-        self.has_html_quotes = any(line.mark is Mark.QUOTED for line in lines)
+        self.has_html_quotes = any(line.mark >= Mark.QUOTED for line in lines)
 
     def labels(self) -> list[Label]:
         self._label_marks()
         self._label_banners()
         self._label_openings()
+        self._keep_coloured_answers()
         self._label_signatures()
         self._fill_blanks()
         self._keep_something()
@@ -112,7 +134,7 @@ class _Cutter:
         shallow = any(depth in (1, 2) for depth in depths)
         for index, depth in enumerate(depths):
             prompt = depth >= 3 and not shallow and _PROMPT.match(self.texts[index])
-            if (depth and not prompt) or self.lines[index].mark is Mark.QUOTED:
+            if (depth and not prompt) or self.lines[index].mark >= Mark.QUOTED:
                 self.label[index] = Label.QUOTE
         for index in range(1, len(depths) - 1):
             if self._is_wrapped_quote(index, depths):
@@ -168,7 +190,9 @@ class _Cutter:
         """A banner takes its paragraph, or only its first lines where the mail follows at once."""
         first = self.texts[index].strip()
         paragraph = " ".join(text.strip() for text in self.texts[index:end])
-        if is_banner(paragraph) and not re.search(r"\b(?:bonjour|hello|hi|madame|monsieur)\b", paragraph, re.I):
+        if is_banner(paragraph) and not re.search(
+            r"\b(?:bonjour|hello|hi|madame|monsieur)\b", paragraph, re.I
+        ):
             return end
         if not is_banner(first):
             return index
@@ -208,7 +232,9 @@ class _Cutter:
             end += 1
         opening = find_opening(bare, index, -1)
         if opening is not None and self._is_forward(index, opening, bare):
-            self._set(index, len(self.label) if opening.kind is Kind.HEADERS else end, Label.FORWARD)
+            self._set(
+                index, len(self.label) if opening.kind is Kind.HEADERS else end, Label.FORWARD
+            )
         return end
 
     def _at_footer(self, index: int) -> int:
@@ -221,7 +247,9 @@ class _Cutter:
         while position < len(self.texts):
             if self.label[position] is Label.QUOTE:
                 return position
-            opening = find_opening(self.texts, position, quoted) if self.texts[position].strip() else None
+            opening = (
+                find_opening(self.texts, position, quoted) if self.texts[position].strip() else None
+            )
             if opening is not None:
                 return position
             if self.lines[position].mark is Mark.SIGNATURE or is_disclaimer(self.texts[position]):
@@ -246,14 +274,18 @@ class _Cutter:
             opening.kind is Kind.ATTRIBUTION or self._is_fully_marked(following)
         ):
             return following
-        if opening.kind is Kind.ATTRIBUTION and self.has_html_quotes and not self._depth_below(body):
+        if (
+            opening.kind is Kind.ATTRIBUTION
+            and self.has_html_quotes
+            and not self._depth_below(body)
+        ):
             return following
         self._set(body, len(self.label), Label.QUOTE)
         return len(self.label)
 
     def _at_shared_line(self, index: int, opening: Opening) -> int:
-        """"reply On Wed … wrote:" — only what stands before the attribution is new."""
-        self.texts[index] = opening.before
+        """ "reply On Wed … wrote:" — only what stands before the attribution is new."""
+        self.texts[index] = self.shortened[index] = opening.before
         return index + 1
 
     def _is_fully_marked(self, index: int) -> bool:
@@ -276,8 +308,12 @@ class _Cutter:
             return False
         if subject_is_forward(self.context.subject):
             return True
-        above = "\n".join(t for t, b in zip(texts[:index], self.label, strict=False) if b is Label.NEW)
-        return not self.context.is_reply and (not above.strip() or bool(_POINTS_BELOW.search(above)))
+        above = "\n".join(
+            t for t, b in zip(texts[:index], self.label, strict=False) if b is Label.NEW
+        )
+        return not self.context.is_reply and (
+            not above.strip() or bool(_POINTS_BELOW.search(above))
+        )
 
     def _rule_above(self, index: int) -> int:
         """Take in a rule, or Lotus Notes' name and date, just above the announcement."""
@@ -309,6 +345,16 @@ class _Cutter:
         for position in range(start, end):
             if self.label[position] is not Label.SIGNATURE or label is Label.FORWARD:
                 self.label[position] = label
+
+    def _keep_coloured_answers(self) -> None:
+        """Text in colour within the quoted mail is an answer if the new text announces it."""
+        if not any(line.mark is Mark.ANSWER for line in self.lines):
+            return
+        above = "\n".join(t for t, b in zip(self.texts, self.label, strict=True) if b is Label.NEW)
+        if _ANNOUNCES_ANSWERS.search(above):
+            for index, line in enumerate(self.lines):
+                if line.mark is Mark.ANSWER and self.label[index] is Label.QUOTE:
+                    self.label[index] = Label.NEW
 
     # -- signatures ------------------------------------------------------------------------------
 

@@ -22,7 +22,9 @@ _EXCUSE = re.compile(
 _DISCLAIMER = re.compile(rf"^\W{{0,12}}(?:{'|'.join(DISCLAIMERS)})", re.IGNORECASE)
 _BANNER = re.compile(rf"^(?:{'|'.join(BANNERS)})", re.IGNORECASE)
 _RULE = re.compile(r"^[\s>]*(?:[-_=*~–—‐─━═#]\s?){3,}\s*$")
-_POSTSCRIPT = re.compile(r"^\W{0,3}(?:P\.?\s?S\.?|post-?scriptum|N\.?B\.?)\s?[:.\-–]", re.IGNORECASE)
+_POSTSCRIPT = re.compile(
+    r"^\W{0,3}(?:P\.?\s?S\.?|post-?scriptum|N\.?B\.?)\s?[:.\-–]", re.IGNORECASE
+)
 _PHONE = re.compile(
     r"(?:\+|\b0|\(0?\d{1,4}\))[\d\s().\-/]{7,20}\d|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b|\b\d{2}(?:[. ]\d{2}){4}\b"
 )
@@ -32,7 +34,9 @@ _CONTACT = re.compile(
     r"ph|[tmpfdcw])\s?(?:\.|:|\+|\(|\s\d|\s:)",
     re.IGNORECASE,
 )
-_URL = re.compile(r"\b(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{2,60}", re.IGNORECASE)
+_URL = re.compile(
+    r"\b(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{2,60}", re.IGNORECASE
+)
 _POSTCODE = re.compile(r"\b\d{5}\s+[A-ZÀ-Þ][\w'-]+|\b[A-Z]{1,2}\d[\dA-Z]?\s?\d[A-Z]{2}\b")
 _STREET = re.compile(
     r"^\W{0,3}\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|bd|boulevard|place|all[ée]e|chemin|route"
@@ -50,7 +54,9 @@ _TITLE = re.compile(
     r"coordinat(?:eur|rice|or)|acheteu(?:r|se)|controller|contr[ôo]leu(?:r|se)|architect[e]?)\b",
     re.IGNORECASE,
 )
-_IMAGE = re.compile(r"^\W{0,3}(?:\[?(?:cid|image|logo|inline image)[:\s].{0,120}\]?|\[.{0,100}\])\W{0,3}$", re.I)
+_IMAGE = re.compile(
+    r"^\W{0,3}(?:\[?(?:cid|image|logo|inline image)[:\s].{0,120}\]?|\[.{0,100}\])\W{0,3}$", re.I
+)
 _END_OF_SENTENCE = re.compile(r"[.!?;:…]\s*$")
 _VERBISH = re.compile(
     r"\b(?:je|j'|j’|nous|vous|il|elle|on|est|sont|avez|avons|pouvez|pourriez|ne|pas|is|are|was|"
@@ -115,7 +121,7 @@ def is_closing(line: str) -> bool:
 
 
 def _starts_with_closing(bare: str, count: int) -> bool:
-    """"Regards Roman", "Cordialement Jean Dupont": a close and at most three words of name."""
+    """ "Regards Roman", "Cordialement Jean Dupont": a close and at most three words of name."""
     words = bare.split()
     if len(words) <= count or len(words) > count + 3 or " ".join(words[:count]) not in _CLOSING_SET:
         return False
@@ -199,10 +205,13 @@ def _find_delimiter(lines: Sequence[str]) -> int | None:
     for index, line in enumerate(lines):
         if is_delimiter(line):
             tail = [text for text in lines[index + 1 :] if text.strip()]
-            if len(tail) <= MAX_SIGNATURE_LINES or line.rstrip("\n") == "-- ":
-                if not _has_later_prose(tail):
+            exact = line == "-- "
+            if (exact or len(tail) <= MAX_SIGNATURE_LINES) and not _has_later_prose(tail):
+                if exact or not any(map(is_closing, tail)):
                     return index
-        if _LIST_RULE.match(line) and any("mailing list" in t for t in lines[index + 1 : index + 3]):
+        if _LIST_RULE.match(line) and any(
+            "mailing list" in t for t in lines[index + 1 : index + 3]
+        ):
             return index
     return None
 
@@ -211,8 +220,10 @@ def _has_later_prose(tail: Sequence[str]) -> bool:
     """A '--' used as a divider: several sentences stand below it, and no sign of a signature."""
     sentences = sum(_is_sentence(text) for text in tail)
     joined = " ".join(tail)[:800]
-    return sentences >= 2 and not any(map(_strength, tail)) and not any(
-        is_disclaimer(text) for text in (*tail[:6], joined)
+    return (
+        sentences >= 2
+        and not any(map(_strength, tail))
+        and not any(is_disclaimer(text) for text in (*tail[:6], joined))
     )
 
 
@@ -284,7 +295,8 @@ def _find_own_name(lines: Sequence[str], sender_name: str) -> int | None:
             continue
         folded = _fold(text)
         if folded in (name, reverse) or (
-            folded.startswith((name, reverse)) and len(folded) < len(name) + 40
+            folded.startswith((name, reverse))
+            and len(folded) < len(name) + 40
             and (_strength(text) or " - " in text or "|" in text)
         ):
             tail = [line for line in lines[index + 1 :] if line.strip()]
@@ -325,8 +337,10 @@ def _introduces(lines: Sequence[str], blank: int, start: int) -> bool:
     first = lines[start].strip()
     if before.rstrip().endswith(":"):
         return False
-    return is_name(first) or (_strength(first) == 1) or (
-        is_rule(first) or first.startswith(("[", "*"))
+    return (
+        is_name(first)
+        or (_strength(first) == 1)
+        or (is_rule(first) or first.startswith(("[", "*")))
     )
 
 
@@ -340,7 +354,8 @@ def _with_close_before(lines: Sequence[str], start: int) -> int:
         if above < 0:
             return position
         line = lines[above]
-        if is_rule(line) or is_closing(line) or _IMAGE.match(line):
+        dangling = is_thanks(line) and line.rstrip().endswith(",")
+        if is_rule(line) or is_closing(line) or dangling or _IMAGE.match(line):
             position = above
             continue
         if is_name(line) and above >= 1 and _closes_above(lines, above):
