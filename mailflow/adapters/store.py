@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -20,17 +21,22 @@ from mailflow.adapters.tables import (
 )
 from mailflow.core import tickets as core
 from mailflow.core.identity import identity_of
+from mailflow.errors import MailflowError
 
 LIVE_STATES = ("incomplete", "open", "pending", "resolved", "held")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A mail as it was fetched. `entry` is (mailbox, folder, uidvalidity, uid) from IMAP."""
+    """A mail as it was fetched. `entry` is (mailbox, folder, uidvalidity, uid) from IMAP.
+
+    `refused`: why it goes to quarantine at once, unprocessed.
+    """
 
     raw: bytes
     source: str
     entry: tuple[str, str, int, int] | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ def store_mail(session: Session, arrived: Arrived, now: datetime) -> Stored:
             size=len(arrived.raw),
             received_at=now,
             next_attempt_at=now,
-            status="new",
+            status="quarantined" if arrived.refused else "new",
+            reason=arrived.refused,
         )
         session.add(row)
         session.flush()
@@ -86,10 +93,11 @@ def claim_inbound(
 ) -> list[int]:
     """Claim up to `limit` mails that are due, oldest first; whoever holds a claim works alone.
 
-    A claim that ran out (its worker died) may be taken by another.
+    A claim that ran out (its worker died) may be taken by another. A mail that was tried before
+    is claimed alone: should it end its worker again, it takes no others with it.
     """
     due = (
-        select(Inbound.id)
+        select(Inbound.id, Inbound.attempts)
         .where(
             or_(
                 (Inbound.status == "new") & (Inbound.next_attempt_at <= now),
@@ -100,7 +108,9 @@ def claim_inbound(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(session.scalars(due))
+    rows = session.execute(due).all()
+    fresh = [row.id for row in takewhile(lambda row: row.attempts == 0, rows)]
+    ids = fresh or [row.id for row in rows[:1]]
     if ids:
         session.execute(
             update(Inbound)
@@ -188,6 +198,14 @@ def find_ticket(session: Session, reference: str) -> Ticket | None:
     row = session.scalar(select(Ticket).where(Ticket.reference == reference.strip().upper()))
     if row is None and reference.strip().lstrip("#").isdecimal():
         row = session.get(Ticket, int(reference.strip().lstrip("#")))
+    return row
+
+
+def get_ticket(session: Session, reference: str) -> Ticket:
+    """Return the ticket. Raises MailflowError where there is none."""
+    row = find_ticket(session, reference)
+    if row is None:
+        raise MailflowError(f"{reference}: there is no such ticket; see `mailflow tickets list`")
     return row
 
 

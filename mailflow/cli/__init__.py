@@ -1,15 +1,56 @@
-"""The `mailflow` command: every subcommand stands in a module of this package, thin."""
+"""The `mailflow` command: every subcommand stands in a module of this package, thin.
 
+A module is imported when its command is called: `mailflow sla` needs neither database nor models.
+"""
+
+import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from mailflow import __version__
-from mailflow.cli import demo, parse, quarantine, run, sla, tickets, triage, why
 from mailflow.errors import ConfigError, MailflowError
+
+# command → module of this package; the order is that of `mailflow --help`
+COMMANDS = {
+    "demo": "demo",
+    "init": "init",
+    "check": "check",
+    "run": "run",
+    "ingest": "run",
+    "tickets": "tickets",
+    "quarantine": "quarantine",
+    "reconcile": "quarantine",
+    "parse": "parse",
+    "triage": "triage",
+    "sla": "sla",
+    "train": "triage",
+    "evaluate": "triage",
+    "organisations": "organisations",
+}
+
+
+class LazyCommands(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command called `cmd_name`, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        app = typer.Typer()
+        importlib.import_module(f"mailflow.cli.{COMMANDS[cmd_name]}").register(app)
+        return typer.main.get_group(app).commands[cmd_name]
+
 
 app = typer.Typer(
     name="mailflow",
+    cls=LazyCommands,
     help="Turn a support mailbox into a ticket desk that keeps its contract.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -31,10 +72,6 @@ def root(
     ),
 ) -> None:
     """Turn a support mailbox into a ticket desk that keeps its contract."""
-
-
-for module in (demo, run, parse, triage, sla, tickets, why, quarantine):
-    module.register(app)
 
 
 def main() -> None:

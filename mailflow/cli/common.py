@@ -16,6 +16,7 @@ ConfigOption = Annotated[
     Path, typer.Option("-c", "--config", help="The configuration file.", envvar="MAILFLOW_CONFIG")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Reference = Annotated[str, typer.Argument(help="A reference such as MF-2026-000123, or an id.")]
 DEFAULT_CONFIG = Path("config.toml")
 
 console = Console(soft_wrap=False)

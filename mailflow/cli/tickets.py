@@ -7,24 +7,23 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from mailflow.adapters.store import events_of, find_ticket
+from mailflow.adapters.store import events_of, get_ticket
 from mailflow.adapters.tables import Event, Inbound, OutboxMail, Ticket
 from mailflow.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    Reference,
     console,
     desk_from,
     errors,
     print_json,
 )
+from mailflow.cli.why import why
 from mailflow.desk import Desk
-from mailflow.errors import MailflowError
 
 tickets_app = typer.Typer(no_args_is_help=True, help="Look at tickets and act on them.")
-Reference = Annotated[str, typer.Argument(help="A reference such as MF-2026-000123, or an id.")]
 STATE_COLOURS = {
     "open": "green",
     "pending": "yellow",
@@ -37,6 +36,7 @@ STATE_COLOURS = {
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
+    tickets_app.command("why")(why)
     app.add_typer(tickets_app, name="tickets")
 
 
@@ -140,14 +140,6 @@ def show(
     for at, arrow, who, what in sorted(lines):
         thread.add_row(_local(desk, at), arrow, escape(who), escape(what))
     console.print(thread)
-
-
-def get_ticket(session: Session, reference: str) -> Ticket:
-    """Return the ticket. Raises MailflowError where there is none."""
-    row = find_ticket(session, reference)
-    if row is None:
-        raise MailflowError(f"{reference}: there is no such ticket; see `mailflow tickets list`")
-    return row
 
 
 def _act(reference: str, config: Any, line: str, text: str = "") -> None:

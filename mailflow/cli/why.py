@@ -3,31 +3,25 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mailflow.adapters.store import events_of
+from mailflow.adapters.store import events_of, get_ticket
 from mailflow.adapters.tables import Event, Ticket
 from mailflow.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    Reference,
     console,
     desk_from,
     print_json,
 )
-from mailflow.cli.tickets import Reference, get_ticket, tickets_app
 from mailflow.core.deadlines import Deadline, timeline_of
 from mailflow.core.sla import Interval
 from mailflow.desk import Desk
 from mailflow.services.clock import clock_events, deadline, policy_of
 from mailflow.services.sweep import in_hours
-
-
-def register(_app: typer.Typer) -> None:
-    """Add `why` to the commands below `tickets`."""
-    tickets_app.command("why")(why)
 
 
 def why(

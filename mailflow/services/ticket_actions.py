@@ -13,7 +13,6 @@ from mailflow.core.agents import Role
 from mailflow.core.commands import Orders
 from mailflow.core.decisions import Decision, Notice, Step
 from mailflow.desk import Desk
-from mailflow.errors import MailflowError
 from mailflow.services.apply import apply
 
 OPERATOR = Actor("operator", "operator@localhost", Role.SUPERVISOR)
