@@ -28,7 +28,6 @@ COMMANDS = {
     "sla": "sla",
     "train": "triage",
     "evaluate": "triage",
-    "organisations": "organisations",
 }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.store import add_event, find_ticket, snapshot
+from mailflow.adapters.store import add_event, find_ticket, get_ticket, snapshot
 from mailflow.adapters.tables import Correction, Inbound, Ticket
 from mailflow.core.acting import Actor, Outcome, act
 from mailflow.core.agents import Role
@@ -62,11 +62,7 @@ def order_by_reference(desk: Desk, reference: str, orders: Orders) -> Transcript
     """Carry out orders of the operator at a terminal. Raises MailflowError for no such ticket."""
     now = desk.clock()
     with desk.database.begin() as session:
-        ticket = find_ticket(session, reference)
-        if ticket is None:
-            raise MailflowError(
-                f"{reference}: there is no such ticket; see `mailflow tickets list`"
-            )
+        ticket = get_ticket(session, reference)
         cause = f"cli-{ticket.id}-{now.timestamp():.6f}"
         return order(session, desk, ticket, orders, OPERATOR, cause, now)
 
