@@ -90,7 +90,13 @@ def check(message: InboundMessage) -> None:
     """What holds for every parsed mail."""
     for name, value in message.headers:
         assert not set("\r\n\0") & set(name + value), f"control character in header {name}"
-    for text in (message.subject, message.text, message.new_text, message.quoted, message.signature):
+    for text in (
+        message.subject,
+        message.text,
+        message.new_text,
+        message.quoted,
+        message.signature,
+    ):
         assert "\0" not in text
         text.encode("utf-8")
     for attachment in message.attachments:
@@ -118,7 +124,10 @@ def run(count: int, seed: int, *, progress: bool = False) -> Tally:
         if took > MAX_SECONDS:
             tally.failures.append(f"{name}: took {took:.1f} s")
         if progress and tally.count % 2000 == 0:
-            print(f"{tally.count} mails, slowest {tally.slowest:.2f} s, {peak_megabytes()} MB", flush=True)
+            print(
+                f"{tally.count} mails, slowest {tally.slowest:.2f} s, {peak_megabytes()} MB",
+                flush=True,
+            )
     if peak_megabytes() > MAX_MEGABYTES:
         tally.failures.append(f"memory rose to {peak_megabytes()} MB")
     return tally

@@ -11,7 +11,8 @@ MAX_ALIGNED = 200_000
 MAX_LINES = 50_000  # what lies beyond stays one piece
 _WINDOW = 3000
 _NO_TEXT = re.compile(
-    r"(?:message|e-?mail|mail|courriel) (?:is|est|contains|contient) .{0,20}html\b|html[- ]compatible|"
+    r"(?:message|e-?mail|mail|courriel) (?:is|est|contains|contient) .{0,20}html\b|"
+    r"html[- ]compatible|"
     r"(?:support|prend|display|afficher?).{0,30}html\b|html.{0,20}(?:viewer|client|reader)",
     re.IGNORECASE,
 )

@@ -10,16 +10,14 @@ from flufl.bounce import all_failures
 from mailflow.adapters.headers import decode_value, parse_message_ids, split_mail
 from mailflow.adapters.mime import Content
 from mailflow.core.delivery import (
-    BOUNCE_SUBJECT,
-    BOUNCE_TEXT,
-    SOUNDS_LIKE_A_PERSON,
     find_original_id,
     is_daemon,
     is_machine_name,
-    parse_rejection,
     parse_delivery_status,
+    parse_rejection,
     read_bounce_text,
 )
+from mailflow.core.delivery_phrases import BOUNCE_SUBJECT, BOUNCE_TEXT, SOUNDS_LIKE_A_PERSON
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
 from mailflow.core.messages import Bounce, BouncedRecipient
 
@@ -94,8 +92,10 @@ def _may_be_report(
     if not has_subject or subject_is_forward(subject):
         return False
     opening = text.strip()[:1200]
-    machine = not senders or any(map(is_machine_name, senders)) or mime_type.startswith(
-        "multipart/report"
+    machine = (
+        not senders
+        or any(map(is_machine_name, senders))
+        or mime_type.startswith("multipart/report")
     )
     if machine or auto:
         return BOUNCE_TEXT.search(opening) is not None
@@ -110,11 +110,11 @@ def _from_words(
     first: dict[str, str], text: str, raw: bytes, senders: Sequence[str]
 ) -> list[BouncedRecipient]:
     known = [a.strip() for a in first.get("x-failed-recipients", "").split(",") if "@" in a]
-    late: set[str] = set()
+    temporary: set[str] = set()
+    permanent: set[str] = set()
     if not known:
         temporary, permanent = _scan(raw)
         known = sorted(permanent) or sorted(temporary)
-        late = temporary - permanent
     excluded = frozenset(
         [
             *senders,
@@ -125,7 +125,12 @@ def _from_words(
     known = [a for a in known if a.lower() not in excluded] or known
     found = read_bounce_text(text, known, excluded)
     return [
-        BouncedRecipient(r.address, r.status, r.permanent and r.address not in late) for r in found
+        BouncedRecipient(
+            r.address,
+            r.status,
+            r.address in permanent or (r.permanent and r.address not in temporary),
+        )
+        for r in found
     ]
 
 

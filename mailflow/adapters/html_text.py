@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 -- words, not a list of strings, are what one reads here
 """HTML mail → lines of text, each with what the markup says of it (quoted, signature).
 
 Nothing is fetched, nothing executed: the tree is only read. The marks are those that mail
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailflow.adapters.html_marks import is_coloured, judge_element
 from mailflow.core.lines import Line, Mark
 
 MAX_HTML = 2 * 1024 * 1024
@@ -32,46 +34,6 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]*)[^>]{0,2000}>")
 _ANY_TAG = re.compile(r"<[^>]{0,5000}>")
 _VOID = frozenset(
     "br hr img input meta link area base col embed source track wbr p li td tr th o:p".split()
-)
-
-# Classes and ids (a leading 'x_' of Outlook on the web taken off) whose content is quoted.
-_QUOTE_NAMES = frozenset(
-    "yahoo_quoted moz-cite-prefix protonmail_quote zmail_extra zmail_extra_hr gmail_attr "
-    "gmail_quote_container mail-editor-reference-message-container reply-intro "
-    "ntes-mailmaster-quote isreplycontent origbody origcontent _origcontentsafe sh-quoted-content "
-    "front-blockquote quoted_message quotedtext quoted-text mail-quote-collapse hs_reply "
-    "ymail_quoted cloudhq_quote ydp_yahoo_quoted mailspring-quote wm-reply msg-quote-block "
-    "tutanota_quote airmail_ext_on edo-quote bm-quoted replyforwardcontainer mb_quote "
-    "oriavg quotedmessage zimbraquote messagereplysection gmail-quote_container "
-    "gmail_quote_attribution email-quote mailquote".split()
-)
-# Everything from here on, to the end of the mail, is the quoted mail.
-_QUOTE_AFTER = frozenset(
-    "divrplyfwdmsg appendonsend outlookmessageheader zwchr stopspelling "
-    "ms-outlook-mobile-body-separator-line mailcontainerseparator "
-    "mail-editor-reference-message outlookidf".split()
-)
-_SIGNATURE_NAMES = frozenset(
-    "gmail_signature gmail_signature_prefix moz-signature signature outlooksignature "
-    "ms-outlook-mobile-signature protonmail_signature_block composer_signature "
-    "applemailsignature ymail_android_signature ymail_ios_signature "
-    "protonmail_signature_block-user protonmail_signature_block-proton "
-    "yahoo-signature zmail_signature mailbirdsignature roundcube-signature -x-evo-signature "
-    "wisestamp divtagdefaultwrapper-signature mobile-signature lineheight_signature "
-    "edo-signature tutanota-signature front-signature spark-signature".split()
-)
-_FORWARD_NAMES = frozenset({"moz-forward-container", "isforwardcontent"})
-_TOP_BORDER = re.compile(
-    r"border:none;\s*border-top:solid\s+#?(?:e1e1e1|b5c4df|cccccc|c0c0c0)", re.I
-)
-_LEFT_BORDER = re.compile(r"border-left(?:-width)?\s*:\s*(?!none|0|medium none)", re.I)
-_LEFT_BORDER_NONE = re.compile(r"border(?:-left)?\s*:\s*(?:none|0)", re.I)
-
-
-_COLOUR = re.compile(
-    r"(?<![\w-])color\s*:\s*(?:red|green|#(?:ff0000|c00000|00b050|ed7d31|ff6600|70ad47|c82613|e97132)"
-    r"|rgb\((?:255, ?0, ?0|192, ?0, ?0|200, ?38, ?19|0, ?176, ?80)\))",
-    re.I,
 )
 
 
@@ -161,7 +123,7 @@ def _walk(root: LexborNode, writer: _Writer) -> None:
         style = attributes.get("style") or ""
         if style and _HIDDEN.search(style):
             continue
-        mark, starts_rest = _judge(node, tag, attributes, style, mark)
+        mark, starts_rest = judge_element(node, tag, attributes, style, mark)
         if starts_rest and after is Mark.NONE:
             after = Mark.QUOTED
             mark = Mark.QUOTED
@@ -171,7 +133,7 @@ def _walk(root: LexborNode, writer: _Writer) -> None:
         if tag == "img":
             _write_image(attributes, writer, max(mark, after))
             continue
-        if after is Mark.QUOTED and mark < Mark.ANSWER and _is_coloured(attributes, style):
+        if after is Mark.QUOTED and mark < Mark.ANSWER and is_coloured(attributes, style):
             mark = Mark.ANSWER
         _open(tag, attributes, writer)
         tight = tag == "p" and "mso" in (attributes.get("class") or "").lower()
@@ -182,7 +144,7 @@ def _walk(root: LexborNode, writer: _Writer) -> None:
 
 
 def _children(node: LexborNode) -> list[LexborNode]:
-    found = []
+    found: list[LexborNode] = []
     child = node.child
     while child is not None and len(found) < MAX_NODES:
         found.append(child)
@@ -235,56 +197,3 @@ def _write_image(attributes: dict[str, str | None], writer: _Writer, mark: Mark)
     text = attributes.get("data-emoji") or attributes.get("alt") or ""
     if 0 < len(text) <= 4 and not text.isascii():
         writer.write(text, mark)
-
-
-def _judge(
-    node: LexborNode, tag: str, attributes: dict[str, str | None], style: str, mark: Mark
-) -> tuple[Mark, bool]:
-    """Return the mark for the content of `node`, and whether the rest of the mail is quoted."""
-    if not attributes:
-        return mark, False
-    names = _names(attributes)
-    if names & _QUOTE_AFTER:
-        return mark, True
-    if tag in ("div", "table", "p") and style and _TOP_BORDER.search(style):
-        return mark, mark is Mark.NONE
-    marker = attributes.get("data-marker") or ""
-    if marker in ("__DIVIDER__", "__HEADERS__", "__QUOTED_TEXT__"):
-        return Mark.QUOTED, False
-    if mark is Mark.QUOTED:
-        return mark, False
-    if "gmail_quote" in names and tag == "div":
-        # Answers may stand in this div between its blockquotes: then only those are quoted.
-        return (mark if node.css_first("blockquote") else Mark.QUOTED), False
-    if names & _QUOTE_NAMES:
-        return Mark.QUOTED, False
-    if tag == "blockquote" and _is_quote(attributes, names, style):
-        return Mark.QUOTED, False
-    if names & _SIGNATURE_NAMES:
-        return Mark.SIGNATURE, False
-    return mark, False
-
-
-def _is_coloured(attributes: dict[str, str | None], style: str) -> bool:
-    """Red, green or orange text: how Outlook users set their answers apart in a quoted mail."""
-    colour = attributes.get("color") or ""
-    return bool(_COLOUR.search(f"color:{colour}" if colour else style))
-
-
-def _names(attributes: dict[str, str | None]) -> set[str]:
-    found: set[str] = set()
-    for key in ("class", "id", "name"):
-        value = attributes.get(key)
-        if value:
-            found.update(
-                word.removeprefix("x_").removeprefix("x_") for word in value.lower().split()[:20]
-            )
-    return found
-
-
-def _is_quote(attributes: dict[str, str | None], names: set[str], style: str) -> bool:
-    if (attributes.get("type") or "").lower() == "cite" or "cite" in attributes:
-        return True
-    if any("quote" in name or "cite" in name for name in names):
-        return True
-    return bool(_LEFT_BORDER.search(style)) and not _LEFT_BORDER_NONE.search(style)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- lists of words
 """The language of a text: by its commonest words first, by lingua where those do not settle it."""
 
 import re

@@ -12,17 +12,27 @@ import quopri
 import re
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.errors import MessageError as EmailError
 from email.message import Message
 from typing import cast
 
 from mailparser import MailParser
-from mailparser.exceptions import MailParserError
 
 from mailflow.adapters.attachments import clean_filename
 from mailflow.adapters.bounds import Slices, bound_body
 from mailflow.adapters.charsets import decode_text
-from mailflow.adapters.headers import RawHeader, decode_raw, decode_value, decode_words
+from mailflow.adapters.headers import RawHeader, decode_raw
+from mailflow.adapters.mime_parts import (
+    PARSE_ERRORS,
+    charset_of,
+    content_id_of,
+    content_type_of,
+    disposition_of,
+    filename_of,
+    is_enveloped,
+    mend_headers,
+    parameter_of,
+    unflow,
+)
 from mailflow.core.messages import Attachment
 
 MAX_ATTACHMENTS = 200
@@ -39,10 +49,6 @@ _KEPT = frozenset(
     }
 )
 _ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
-_PARSE_ERRORS = (
-    MailParserError, EmailError, ValueError, LookupError, AttributeError, TypeError,
-    RecursionError, AssertionError, binascii.Error,
-)  # fmt: skip
 _UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n")
 _BOUNDARY_LINE = re.compile(
     rb"(?:^|\n)--([^\s\"\\]{1,70})[ \t]*\r?\n(?:content-|\r?\n)", re.IGNORECASE
@@ -52,7 +58,7 @@ _PGP_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
 
 
-class _LeanParser(MailParser):
+class _LeanParser(MailParser):  # type: ignore[misc]  # it comes without types
     """mail-parser without its dictionaries of headers, which are read here from the raw bytes."""
 
     def _make_mail(self, complete: bool = True) -> dict[str, object]:
@@ -92,7 +98,7 @@ def read_content(headers: list[RawHeader], body: bytes) -> Content:
     reduced = _reduced_header(headers)
     try:
         content.parser = _LeanParser.from_bytes(reduced + b"\n" + bounded.body)
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         content.defects.append(f"MIME structure unreadable: {type(error).__name__}")
     if content.parser is None or content.parser.message is None:
         content.bodies.append(Body(plain=decode_text(bounded.body[:MAX_TEXT_PART], None)[0]))
@@ -127,7 +133,7 @@ def _parameters(message: Message) -> dict[str, str]:
     try:
         pairs = message.get_params(failobj=[], header="content-type")
         return {str(key).lower(): str(value) for key, value in pairs or []}
-    except _PARSE_ERRORS:
+    except PARSE_ERRORS:
         return {}
 
 
@@ -141,10 +147,10 @@ class _Reader:
 
     def read(self, part: Message) -> None:
         """Read `part` and all that is in it."""
-        _mend_headers(part)
-        kind = _content_type(part)
+        mend_headers(part)
+        kind = content_type_of(part)
         self.content.types.append(kind)
-        if kind == "message/rfc822" or kind == "message/global":
+        if kind in ("message/rfc822", "message/global"):
             self._attached_message(part)
         elif kind in ("message/delivery-status", "message/global-delivery-status"):
             self.content.reports.append((kind, self._report(part)))
@@ -168,7 +174,7 @@ class _Reader:
             self.read(child)
 
     def _broken_multipart(self, part: Message) -> None:
-        """A multipart whose boundary is missing or wrong: find it in the body, or read all as text."""
+        """A multipart without the boundary it names: find one in the body, or read it as text."""
         content = self._decoded(part)
         line = _BOUNDARY_LINE.search(content[:20_000])
         if line is not None and not self.mended:
@@ -179,7 +185,7 @@ class _Reader:
             )
             try:
                 self.read(message_from_bytes(mended))
-            except _PARSE_ERRORS:
+            except PARSE_ERRORS:
                 self.content.defects.append("multipart unreadable")
             else:
                 return
@@ -199,11 +205,11 @@ class _Reader:
 
     def _leaf(self, part: Message, kind: str) -> None:
         content = self._decoded(part)
-        disposition = _disposition(part)
-        name = _filename(part)
+        disposition = disposition_of(part)
+        name = filename_of(part)
         if kind in _ENCRYPTED_TYPES or (
             kind in ("application/pkcs7-mime", "application/x-pkcs7-mime")
-            and _is_enveloped(part, name, content)
+            and is_enveloped(part, name, content)
         ):
             self.content.encrypted = True
         if kind in ("text/rfc822-headers", "message/disposition-notification",
@@ -221,7 +227,7 @@ class _Reader:
                 return
             if kind == "text/plain" and disposition in ("", "inline") and len(content) < 200:
                 return
-        self.add(name, kind, content, _content_id(part), disposition == "inline")
+        self.add(name, kind, content, content_id_of(part), disposition == "inline")
 
     def _text(self, part: Message, kind: str, content: bytes) -> None:
         if len(content) > MAX_TEXT_PART:
@@ -229,13 +235,13 @@ class _Reader:
             content = content[:MAX_TEXT_PART]
         if kind != "text/html" and _UU_BEGIN.search(content):
             content = self._take_uuencoded(content)
-        text, remark = decode_text(content, _charset(part))
+        text, remark = decode_text(content, charset_of(part))
         if remark:
             self.content.defects.append(remark)
         if _PGP_BEGIN.decode() in text[:5000]:
             self.content.encrypted = True
-        if _param(part, "format").lower() == "flowed":
-            text = unflow(text, _param(part, "delsp").lower() == "yes")
+        if parameter_of(part, "format").lower() == "flowed":
+            text = unflow(text, parameter_of(part, "delsp").lower() == "yes")
         body = Body(html=text) if kind == "text/html" else Body(plain=text)
         self.content.bodies.append(body)
 
@@ -263,30 +269,32 @@ class _Reader:
         payload = part.get_payload()
         try:
             if isinstance(payload, list) and payload:
-                raw = payload[0].as_bytes()
+                raw = cast("Message", payload[0]).as_bytes()
             else:
                 raw = self._decoded(part)
-        except _PARSE_ERRORS:
+        except PARSE_ERRORS:
             self.content.defects.append("attached mail unreadable")
             return
         raw = self.slices.restore_encoded(raw)
         self.content.messages.append(raw)
-        self.add(_filename(part) or "message.eml", "message/rfc822", raw, None)
+        self.add(filename_of(part) or "message.eml", "message/rfc822", raw, None)
 
     def _report(self, part: Message) -> str:
         payload = part.get_payload()
         try:
             if isinstance(payload, list):
-                return "\n\n".join(decode_raw(sub.as_bytes()).strip() for sub in payload[:500])
+                return "\n\n".join(
+                    decode_raw(cast("Message", sub).as_bytes()).strip() for sub in payload[:500]
+                )
             return decode_text(self._decoded(part), None)[0]
-        except _PARSE_ERRORS:
+        except PARSE_ERRORS:
             return ""
 
     def _decoded(self, part: Message) -> bytes:
         encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
         try:
             content = part.get_payload(decode=True)
-        except _PARSE_ERRORS:
+        except PARSE_ERRORS:
             content = None
         if not isinstance(content, bytes):
             payload = part.get_payload() if not part.is_multipart() else ""
@@ -318,94 +326,6 @@ class _Reader:
                 inline=inline,
             )
         )
-
-
-def _mend_headers(part: Message) -> None:
-    """Turn raw 8-bit bytes in a part's MIME headers into the text that they mean."""
-    for name, raw in list(part.raw_items()):
-        value = str(raw)
-        if name.lower().startswith("content-") and not value.isascii():
-            part.replace_header(name, decode_raw(value.encode("utf-8", "surrogateescape")))
-
-
-def _content_type(part: Message) -> str:
-    try:
-        return part.get_content_type()[:100]
-    except _PARSE_ERRORS:
-        return "text/plain"
-
-
-def _charset(part: Message) -> str | None:
-    try:
-        return part.get_content_charset()
-    except _PARSE_ERRORS:
-        return _param(part, "charset") or None
-
-
-def _param(part: Message, name: str) -> str:
-    try:
-        value = part.get_param(name)
-    except _PARSE_ERRORS:
-        return ""
-    return value if isinstance(value, str) else ""
-
-
-def _disposition(part: Message) -> str:
-    try:
-        return (part.get_content_disposition() or "")[:40]
-    except _PARSE_ERRORS:
-        return ""
-
-
-def _filename(part: Message) -> str:
-    """The file's name from Content-Disposition or Content-Type. Source: RFC 2231, RFC 2047."""
-    try:
-        name = part.get_filename() or ""
-    except _PARSE_ERRORS:
-        return ""
-    name = decode_raw(name.encode("utf-8", "surrogateescape"))
-    return decode_words(name) if "=?" in name else name
-
-
-def _content_id(part: Message) -> str | None:
-    value = part.get("content-id")
-    return (
-        decode_value(str(value).encode("utf-8", "replace")).strip("<> ")[:200] or None
-        if (value)
-        else None
-    )
-
-
-def _is_enveloped(part: Message, name: str, content: bytes) -> bool:
-    """True for S/MIME ciphertext, False for an opaque signature. Source: RFC 8551 section 3.2."""
-    smime_type = _param(part, "smime-type").lower()
-    if smime_type:
-        return smime_type != "signed-data" and smime_type != "certs-only"
-    # OID 1.2.840.113549.1.7.3 is enveloped data, …7.2 signed data
-    if b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in content[:40]:
-        return False
-    return not name.lower().endswith((".p7s", ".p7c"))
-
-
-def unflow(text: str, delete_space: bool) -> str:
-    """Join the soft line breaks of format=flowed, except in quotes. Source: RFC 3676."""
-    lines: list[str] = []
-    open_paragraph = False
-    for line in text.split("\n"):
-        if line.startswith(">"):
-            lines.append(line)
-            open_paragraph = False
-            continue
-        stuffed = line.startswith(" ")
-        content = line[1:] if stuffed else line
-        if open_paragraph and content and content != "-- ":
-            lines[-1] += content
-        else:
-            lines.append(content)
-        open_paragraph = content.endswith(" ") and content != "-- " and bool(content.strip())
-        if open_paragraph and delete_space:
-            lines[-1] = lines[-1][:-1]
-    return "\n".join(lines)
 
 
 def keep_file(content: Content, name: str, data: bytes) -> None:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from mailflow.core.messages import InboundMessage
 from mailflow.errors import MessageError
@@ -40,10 +40,8 @@ class _Child:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.inlet = self.process.stdin
-        self.outlet = self.process.stdout
+        self.inlet = cast("IO[bytes]", self.process.stdin)
+        self.outlet = cast("IO[bytes]", self.process.stdout)
         if self._receive(START_SECONDS) != b"ready":
             self.stop()
             raise MessageError("the parsing process did not start")
@@ -66,9 +64,7 @@ class _Child:
                 f"the parsing process died: the mail needs more than {self.memory_mb} MB, or "
                 "crashes the parser"
             )
-        result = pickle.loads(answer)  # noqa: S301: written by our own child
-        assert isinstance(result, InboundMessage)
-        return result
+        return cast("InboundMessage", pickle.loads(answer))  # noqa: S301  (by our own child)
 
     def _receive(self, seconds: float) -> bytes | None:
         """One answer; None if the child ended. Raises TimeoutError when `seconds` are over."""
@@ -122,7 +118,7 @@ def parse_in_child(
 
 
 def _get_child(memory_mb: int) -> _Child:
-    global _child  # noqa: PLW0603: one child for the whole process
+    global _child  # noqa: PLW0603  (one child for the whole process)
     usable = (
         _child is not None
         and _child.is_alive()
@@ -161,7 +157,7 @@ def serve() -> None:
     try:
         while head := inlet.read(_LENGTH.size):
             request = inlet.read(_LENGTH.unpack(head)[0])
-            raw, own_addresses = pickle.loads(request)  # noqa: S301: written by our own parent
+            raw, own_addresses = pickle.loads(request)  # noqa: S301  (by our own parent)
             del request
             _write(outlet, pickle.dumps(parse_message(raw, own_addresses)))
     except MemoryError:

@@ -3,11 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mailflow.core.messages import Address, InboundMessage
+from mailflow.core.message_record import as_record
+from mailflow.core.messages import InboundMessage
 
 _PARTS = (
     ("new_text", "green"),
@@ -58,54 +59,6 @@ def parse(
         raise typer.Exit(1)
 
 
-def as_record(file: str, message: InboundMessage) -> dict[str, Any]:
-    """Return the JSON form of a parsed mail (docs/parsing.md)."""
-    sender = message.senders[0] if message.senders else Address("", "")
-    forwarded = message.forwarded
-    bounce = message.bounce
-    return {
-        "file": file,
-        "message_id": message.message_id,
-        "in_reply_to": list(message.in_reply_to),
-        "references": list(message.references),
-        "from": _mailbox(sender),
-        "reply_to": [_mailbox(address) for address in message.reply_to],
-        "to": [_mailbox(address) for address in message.to],
-        "cc": [_mailbox(address) for address in message.cc],
-        "subject": message.subject,
-        "date": message.date.isoformat() if message.date else None,
-        "language": message.language,
-        "text": message.text,
-        "new_text": message.new_text,
-        "signature": message.signature,
-        "quoted": message.quoted,
-        "forwarded": forwarded
-        and {
-            "from": _mailbox(forwarded.sender or Address("", "")),
-            "subject": forwarded.subject,
-            "text": forwarded.text,
-        },
-        "class": str(message.message_class),
-        "class_reason": message.class_reason,
-        "bounce": bounce
-        and {
-            "recipients": [
-                {"address": r.address, "status": r.status, "permanent": r.permanent}
-                for r in bounce.recipients
-            ]
-        },
-        "attachments": [
-            {"filename": a.filename, "content_type": a.content_type, "size": a.size}
-            for a in message.attachments
-        ],
-        "defects": list(message.defects),
-    }
-
-
-def _mailbox(address: Address) -> dict[str, str]:
-    return {"name": address.name, "address": address.address}
-
-
 def _show(file: str, message: InboundMessage) -> None:
     """Print a mail for a person: what it is, then its parts."""
     from rich.console import Console
@@ -132,7 +85,12 @@ def _show(file: str, message: InboundMessage) -> None:
         original = message.forwarded.sender
         rows.append(("Forwarded from", f"{original.name} <{original.address}>".strip()))
     for attachment in message.attachments:
-        rows.append(("Attachment", f"{attachment.filename} ({attachment.content_type}, {attachment.size} B)"))
+        rows.append(
+            (
+                "Attachment",
+                f"{attachment.filename} ({attachment.content_type}, {attachment.size} B)",
+            )
+        )
     for defect in message.defects:
         rows.append(("Defect", defect))
     for name, value in rows:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mailflow.core.delivery import BOUNCE_SUBJECT, is_daemon
+from mailflow.core.delivery import is_daemon
+from mailflow.core.delivery_phrases import BOUNCE_SUBJECT
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
 from mailflow.core.machine_phrases import (
     ABSENCE_MORE,

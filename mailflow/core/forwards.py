@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from mailflow.core.header_blocks import header_block_length, label_of, unquoted
 from mailflow.core.messages import Address, Forwarded
 from mailflow.core.quote_phrases import FORWARD_PREFIXES, REPLY_PREFIXES
-from mailflow.core.quotes import header_block_length, label_of, unquoted
 
 _PREFIX = re.compile(
     r"^\s*(?:\[[^\]]{1,40}\]\s*)*([^\W\d]{1,8}(?:-[^\W\d]{2,4})?)\s?(?:\[\d{1,3}\])?\s?[:：]"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 -- a table of phrases: wrapping them would not make them plainer
 """Headers and words by which machines show themselves."""
 
 # (header, pattern of its value, why): any of them means an automatic answer.

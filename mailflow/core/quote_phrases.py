@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- a table of phrases: wrapping them would not make them plainer
 """Words by which mail programs announce a quoted or forwarded mail, in many languages.
 
 Sources: the programs themselves (Outlook, Gmail, Apple Mail, Thunderbird, Yahoo, Zoho, Zimbra,

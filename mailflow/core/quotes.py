@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from mailflow.core.header_blocks import MAX_LINE, alternatives, header_block_length, unquoted
 from mailflow.core.quote_phrases import (
     ATTRIBUTION_STARTS,
     DAY_NAMES,
     FORWARDED_MESSAGE,
-    HEADER_LABELS,
     ORIGINAL_MESSAGE,
     WROTE,
 )
 
-MAX_LINE = 1000
 MAX_ATTRIBUTION = 420
 
 
@@ -36,30 +35,28 @@ class Opening:
     before: str = ""
 
 
-def _alternatives(words: Sequence[str]) -> str:
-    return "|".join(sorted(map(re.escape, set(words)), key=len, reverse=True))
-
-
-_QUOTE_PREFIX = re.compile(r"^[ \t]{0,8}(?:>[ \t]?){1,40}")
 _VERB = rf"(?:{'|'.join(WROTE)})"
 _START = re.compile(
-    rf"^[\s*_<\[(-]{{0,12}}(?:(?:{_alternatives(ATTRIBUTION_STARTS)})(?=[\s*:])|"
-    rf"(?:{_alternatives(DAY_NAMES)})\.?,?\s|\d{{1,4}}[./:年 -])",
+    rf"^[\s*_<\[(-]{{0,12}}(?:(?:{alternatives(ATTRIBUTION_STARTS)})(?=[\s*:])|"
+    rf"(?:{alternatives(DAY_NAMES)})\.?,?\s|\d{{1,4}}[./:年 -])",
     re.IGNORECASE,
 )
 _STRICT_START = re.compile(
     r"^[\s*_<\[(-]{0,12}(?:On|Le|Am|El|Il|In data|Il giorno|Op|Em|Den|På|W dniu|Dnia|Dne|Dňa|"
     r"At|Ngày|Vào|Στις|No dia|A)\s|^[\s*_-]{0,12}(?:"
-    rf"{_alternatives(DAY_NAMES)})\.?,?\s|^[\s*_-]{{0,12}}\d{{1,4}}[./:年 -]",
+    rf"{alternatives(DAY_NAMES)})\.?,?\s|^[\s*_-]{{0,12}}\d{{1,4}}[./:年 -]",
     re.IGNORECASE,
 )
 _WORD_START = re.compile(
     r"^[\s*_<\[(-]{0,12}(?:On|Le|Am|El|Il|In data|Op|Em|Den|På|W dniu|Dnia|Dne)\s", re.IGNORECASE
 )
 _REPLY_ABOVE = re.compile(
-    r"^[\s>#*=~_-]{0,40}(?:please )?(?:(?:type|write|enter|add) (?:your )?(?:reply|response) above|reply above|"
-    r"(?:merci de |veuillez )?(?:répond(?:ez|re)|écri(?:vez|re)) (?:votre réponse )?au[- ]dessus|ne (?:rien )?(?:pas )?"
-    r"(?:écri(?:vez|re)|modifi(?:ez|er)) (?:sous|au[- ]dessous|en[- ]dessous)|bitte (?:antworten sie )?oberhalb)"
+    r"^[\s>#*=~_-]{0,40}(?:please )?(?:(?:type|write|enter|add) (?:your )?(?:reply|response) above|"
+    r"reply above|"
+    r"(?:merci de |veuillez )?(?:répond(?:ez|re)|écri(?:vez|re)) (?:votre réponse )?au[- ]dessus|"
+    r"ne (?:rien )?(?:pas )?"
+    r"(?:écri(?:vez|re)|modifi(?:ez|er)) (?:sous|au[- ]dessous|en[- ]dessous)|"
+    r"bitte (?:antworten sie )?oberhalb)"
     r".{0,80}$",
     re.IGNORECASE,
 )
@@ -92,37 +89,30 @@ _NOTES = re.compile(
     r"^\S.{1,80}?\s?-{2,5}\s?\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s\d{1,2}:\d{2}(?::\d{2})?\s?-{2,5}"
 )
 
-_LABEL_KINDS = {label: kind for kind, labels in HEADER_LABELS.items() for label in labels}
-_LABEL = re.compile(
-    rf"^[\s>*_|]{{0,20}}({_alternatives(list(_LABEL_KINDS))})[\s\u00a0]{{0,3}}[*_]{{0,2}}"
-    r"[\s\u00a0]{0,20}[:：]\s?[*_]{0,2}(.*)$",
-    re.IGNORECASE,
-)
 _DASHES = r"[-_=*~–—‐#]{2,60}"
 _SEPARATED = re.compile(
-    rf"^[\s>]{{0,20}}{_DASHES}[\s>]{{0,5}}(?:{_alternatives(ORIGINAL_MESSAGE)})(?!\w).{{0,60}}?"
+    rf"^[\s>]{{0,20}}{_DASHES}[\s>]{{0,5}}(?:{alternatives(ORIGINAL_MESSAGE)})(?!\w).{{0,60}}?"
     rf"(?:{_DASHES}|[:：])?\s*$",
     re.IGNORECASE,
 )
 _FORWARD_SEPARATED = re.compile(
-    rf"^[\s>]{{0,20}}{_DASHES}\s{{0,5}}(?:{_alternatives(FORWARDED_MESSAGE)})(?!\w).{{0,150}}$",
+    rf"^[\s>]{{0,20}}{_DASHES}\s{{0,5}}(?:{alternatives(FORWARDED_MESSAGE)})(?!\w).{{0,150}}$",
     re.IGNORECASE,
 )
+_FORWARDED_ALONE = alternatives(
+    [phrase for phrase in FORWARDED_MESSAGE if " " in phrase or not phrase.isascii()]
+)
+_ORIGINAL_ALONE = alternatives([phrase for phrase in ORIGINAL_MESSAGE if " " in phrase])
 _FORWARD_BARE = re.compile(
-    rf"^[\s>]{{0,20}}(?:{_alternatives([p for p in FORWARDED_MESSAGE if ' ' in p or not p.isascii()])})"
+    rf"^[\s>]{{0,20}}(?:{_FORWARDED_ALONE})"
     r"\s{0,3}[:：]?\s*$",
     re.IGNORECASE,
 )
 _ORIGINAL_BARE = re.compile(
-    rf"^[\s>]{{0,20}}(?:{_alternatives([p for p in ORIGINAL_MESSAGE if ' ' in p])})\s{{0,3}}[:：]?\s*$",
+    rf"^[\s>]{{0,20}}(?:{_ORIGINAL_ALONE})\s{{0,3}}[:：]?\s*$",
     re.IGNORECASE,
 )
 RULE = re.compile(r"^[\s>]*[-_=*~–—‐─━═]{3,}[\s]*$")
-
-
-def unquoted(text: str) -> str:
-    """Take the leading '>' marks off a line."""
-    return _QUOTE_PREFIX.sub("", text) if ">" in text[:9] else text
 
 
 def find_opening(lines: Sequence[str], index: int, quoted_after: int) -> Opening | None:
@@ -158,75 +148,6 @@ def _find_separator(line: str) -> Opening | None:
 def is_bare_original(line: str) -> bool:
     """True for "Original message" without dashes, which only a header block behind it proves."""
     return _ORIGINAL_BARE.match(line) is not None
-
-
-def label_of(line: str) -> tuple[str, str] | None:
-    """Return (kind, value) of a copied header line such as 'Envoyé : lundi…', or None."""
-    if ":" not in line[:60] and "：" not in line[:60]:
-        return None
-    match = _LABEL.match(line[:MAX_LINE])
-    if match is None:
-        return None
-    return _LABEL_KINDS[match.group(1).lower()], match.group(2).strip(" \t*_\u00a0")
-
-
-def header_block_length(lines: Sequence[str], index: int) -> int:
-    """Return the number of lines of the copied header block at `index`, or 0.
-
-    A block names the sender and at least the date, or the recipient and the subject; where it
-    is short, only an address in it proves that it is not a form that somebody filled in. Values
-    may be wrapped, and blank lines may stand between the headers.
-    """
-    first = label_of(lines[index])
-    if first is None or first[0] in ("cc", "other"):
-        return 0
-    kinds = {first[0]}
-    has_address = "@" in lines[index]
-    end = index + 1
-    strays = blanks = 0
-    for position in range(index + 1, min(len(lines), index + 40)):
-        line = lines[position]
-        if not unquoted(line).strip():
-            blanks += 1
-            if blanks > 1 or len(kinds) >= 3 and "subject" in kinds:
-                break
-            continue
-        label = label_of(line)
-        if label is None:
-            strays += 1
-            wrapped = blanks == 0 and (strays <= 2 or "@" in line or line[:1] in " \t")
-            if not wrapped or strays > 30 or ("subject" in kinds and strays > 1):
-                break
-            if "subject" in kinds and not _continues_subject(lines, position):
-                break
-            has_address = has_address or "@" in line
-            continue
-        if label[0] in kinds and label[0] in ("from", "subject", "sent"):
-            break
-        kinds.add(label[0])
-        has_address = has_address or "@" in line
-        end = position + 1
-        strays = blanks = 0
-    return end - index if _is_block(kinds, has_address) else 0
-
-
-def _continues_subject(lines: Sequence[str], position: int) -> bool:
-    """A subject may be wrapped if another header or a blank line follows."""
-    following = lines[position + 1] if position + 1 < len(lines) else ""
-    return label_of(following) is not None
-
-
-def _is_block(kinds: set[str], has_address: bool) -> bool:
-    when = kinds & {"sent", "date"}
-    if "from" in kinds:
-        if "sent" in kinds and len(kinds) >= 2:
-            return True
-        if len(kinds - {"other"}) >= 4:
-            return True
-        return has_address and len(kinds) >= 2
-    if "sent" in kinds and len(kinds) >= 3:
-        return True
-    return has_address and bool(when) and "to" in kinds
 
 
 def _find_attribution(lines: Sequence[str], index: int, quoted_after: int) -> Opening | None:

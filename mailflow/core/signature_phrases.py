@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- a table of phrases: wrapping them would not make them plainer
 """Words of signatures, mobile footers, disclaimers and gateway banners."""
 
 # A line of its own that closes a mail, lower case, without punctuation.

@@ -4,29 +4,20 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from mailflow.core.signature_phrases import BANNERS, CLOSINGS, DISCLAIMERS, MOBILE_STARTS, THANKS
+from mailflow.core.footers import is_delimiter, is_disclaimer, is_mobile_footer, is_rule
+from mailflow.core.signature_phrases import CLOSINGS, THANKS
 
 MAX_SIGNATURE_LINES = 30
 MAX_SIGNATURE_LINE = 110
 _CLOSING_TAIL = 16
 
-_DELIMITER = re.compile(r"^\s{0,3}(?:--|—|––)[ \u00a0]?\s*$")
 _LIST_RULE = re.compile(r"^_{2,80}\s*$")
-_MOBILE = re.compile(rf"^[\W_]{{0,6}}(?:{'|'.join(MOBILE_STARTS)})", re.IGNORECASE)
-_FOOTER_LINK = re.compile(r"<https?://[^>\s]{0,400}>|\(https?://[^)\s]{0,400}\)|https?://\S{0,400}")
-_EXCUSE = re.compile(
-    r"\.\s(?:please )?(?:excuse|pardon|forgive|veuillez (?:excuser|pardonner)|excusez|merci d['’]excuser"
-    r"|entschuldigen|disculpe)\b.{0,80}$",
-    re.IGNORECASE,
-)
-_DISCLAIMER = re.compile(rf"^\W{{0,12}}(?:{'|'.join(DISCLAIMERS)})", re.IGNORECASE)
-_BANNER = re.compile(rf"^(?:{'|'.join(BANNERS)})", re.IGNORECASE)
-_RULE = re.compile(r"^[\s>]*(?:[-_=*~–—‐─━═#]\s?){3,}\s*$")
 _POSTSCRIPT = re.compile(
     r"^\W{0,3}(?:P\.?\s?S\.?|post-?scriptum|N\.?B\.?)\s?[:.\-–]", re.IGNORECASE
 )
 _PHONE = re.compile(
-    r"(?:\+|\b0|\(0?\d{1,4}\))[\d\s().\-/]{7,20}\d|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b|\b\d{2}(?:[. ]\d{2}){4}\b"
+    r"(?:\+|\b0|\(0?\d{1,4}\))[\d\s().\-/]{7,20}\d|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b|"
+    r"\b\d{2}(?:[. ]\d{2}){4}\b"
 )
 _CONTACT = re.compile(
     r"^\W{0,4}(?:t[ée]l(?:[ée]phone)?|tel|fax|mobile|mob|portable|port|gsm|phone|cell|direct|ligne"
@@ -39,15 +30,18 @@ _URL = re.compile(
 )
 _POSTCODE = re.compile(r"\b\d{5}\s+[A-ZÀ-Þ][\w'-]+|\b[A-Z]{1,2}\d[\dA-Z]?\s?\d[A-Z]{2}\b")
 _STREET = re.compile(
-    r"^\W{0,3}\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|bd|boulevard|place|all[ée]e|chemin|route"
-    r"|quai|impasse|cours|street|road|[\w ]{1,30}\s(?:street|road|avenue|lane|st\.?|rd\.?|ave\.?))\b",
+    r"^\W{0,3}\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|bd|boulevard|place|all[ée]e|chemin"
+    r"|route|quai|impasse|cours|street|road|"
+    r"[\w ]{1,30}\s(?:street|road|avenue|lane|st\.?|rd\.?|ave\.?))\b",
     re.IGNORECASE,
 )
 _COMPANY = re.compile(
-    r"\b(?:S\.?A\.?S?\.?|SARL|SASU|EURL|GmbH|Ltd|Limited|Inc|LLC|Corp|SpA|S\.r\.l|B\.?V|SIRET|RCS|TVA)\b"
+    r"\b(?:S\.?A\.?S?\.?|SARL|SASU|EURL|GmbH|Ltd|Limited|Inc|LLC|Corp|SpA|S\.r\.l|B\.?V|"
+    r"SIRET|RCS|TVA)\b"
 )
 _TITLE = re.compile(
-    r"\b(?:direct(?:eur|rice|or)|responsable|ing[ée]nieur|engineer|manager|chef|charg[ée]e?|assistante?"
+    r"\b(?:direct(?:eur|rice|or)|responsable|ing[ée]nieur|engineer|manager|chef|charg[ée]e?|"
+    r"assistante?"
     r"|consultante?|technicien(?:ne)?|comptable|g[ée]rante?|pr[ée]sidente?|CEO|CTO|CFO|DSI|DAF|DRH|"
     r"head of|officer|administrat(?:eur|rice|or)|developer|d[ée]veloppeu(?:r|se)|analyst[e]?|lead|"
     r"service|d[ée]partement|department|team|[ée]quipe|support|sales|gestionnaire|secr[ée]taire|"
@@ -77,37 +71,6 @@ def _bare(text: str) -> str:
     """Lower case, without punctuation and emoji, spaces joined: to look a phrase up."""
     cleaned = _NOT_WORD.sub(" ", text.replace("’", "'")).strip()
     return " ".join(cleaned.lower().split())
-
-
-def is_mobile_footer(line: str) -> bool:
-    """True for "Sent from my iPhone", "Envoyé depuis l'application Mail Orange" and the like."""
-    text = line.strip()
-    if not text or len(text) > 500 or _MOBILE.match(text) is None:
-        return False
-    rest = _EXCUSE.sub("", _FOOTER_LINK.sub("", text)).strip(" .<>()[]*_-")
-    if len(rest) > 80 or len(rest.split()) > 12:
-        return False
-    return not re.search(r"[.!?]\s+\S|[:;?!]$|\b(?:was|were|has|did|est|pour que)\s", rest[5:])
-
-
-def is_disclaimer(paragraph: str) -> bool:
-    """True for the beginning of a legal notice, an antivirus line, or a list's footer."""
-    return _DISCLAIMER.match(paragraph[:600]) is not None
-
-
-def is_banner(paragraph: str) -> bool:
-    """True for a gateway's "[EXTERNAL]" and "You don't often get email from" notices."""
-    return len(paragraph) < 700 and _BANNER.match(paragraph) is not None
-
-
-def is_rule(line: str) -> bool:
-    """True for a line of dashes, underscores or the like."""
-    return _RULE.match(line) is not None
-
-
-def is_delimiter(line: str) -> bool:
-    """True for '-- ' and its common misspellings. Source: RFC 3676 section 4.3."""
-    return _DELIMITER.match(line) is not None
 
 
 def is_closing(line: str) -> bool:
@@ -206,9 +169,9 @@ def _find_delimiter(lines: Sequence[str]) -> int | None:
         if is_delimiter(line):
             tail = [text for text in lines[index + 1 :] if text.strip()]
             exact = line == "-- "
-            if (exact or len(tail) <= MAX_SIGNATURE_LINES) and not _has_later_prose(tail):
-                if exact or not any(map(is_closing, tail)):
-                    return index
+            short = len(tail) <= MAX_SIGNATURE_LINES and not any(map(is_closing, tail))
+            if (exact or short) and not _has_later_prose(tail):
+                return index
         if _LIST_RULE.match(line) and any(
             "mailing list" in t for t in lines[index + 1 : index + 3]
         ):
