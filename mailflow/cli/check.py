@@ -1,6 +1,7 @@
 """`mailflow check`: what holds, what does not, and how to mend it."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -103,11 +104,10 @@ def print_rows(rows: Iterable[Row]) -> None:
         table.add_row(MARKS[row.result], "" if row.check == last else row.check, found)
         last = row.check
     console.print(table, highlight=False)
-    failed = sum(row.result is Result.FAILED for row in rows)
-    warned = sum(row.result is Result.WARNING for row in rows)
-    warnings = f"{warned} warning{'' if warned == 1 else 's'}"
-    console.print()
-    if failed:
-        console.print(f"[bold red]{failed} to mend[/], {warnings}", highlight=False)
-    else:
-        console.print(f"[green]Everything works[/], {warnings}", highlight=False)
+    count = Counter(row.result for row in rows)
+    failed = count[Result.FAILED]
+    verdict = f"[bold red]{failed} to mend[/]" if failed else "[green]Nothing to mend[/]"
+    warned, untried = count[Result.WARNING], count[Result.SKIPPED]
+    verdict += f", {warned} warning{'' if warned == 1 else 's'}"
+    verdict += f", {untried} not tried" if untried else ""
+    console.print(f"\n{verdict}", highlight=False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sized
 from datetime import date, datetime
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,9 +17,9 @@ from mailflow.core.decisions import NoticeKind
 from mailflow.core.organisations import ContractStatus, Organisation, contract_status
 from mailflow.core.rules import MOOD_PREFIX, Mood, Place, Rule
 from mailflow.errors import ConfigError
-from mailflow.services.check_rows import Row, fails, guarded, holds, skips, warns
+from mailflow.services.check_rows import Row, fails, holds, skips, warns
 from mailflow.services.compose import with_datetimes
-from mailflow.settings import Config, Server
+from mailflow.settings import SECRET_KEYS, Config, Server
 
 PRIORITIES = (1, 2, 3, 4)
 
@@ -129,7 +128,7 @@ def check_sla(config: Config) -> Iterator[Row]:
 
 
 def check_triage(config: Config) -> Iterator[Row]:
-    """The triage rules of each language, tried on their own examples; the model."""
+    """The triage rules of each language, tried on their own examples."""
     for language, path in find_rule_files(config.files.rules).items():
         try:
             matcher = RuleMatcher(load_rules(path), str(path))
@@ -146,6 +145,10 @@ def check_triage(config: Config) -> Iterator[Row]:
         if not wrong:
             rules = count(matcher.rules.rules, "rule")
             yield holds("Triage rules", f"{language}: {rules}, their examples hold")
+
+
+def check_model(config: Config) -> Iterator[Row]:
+    """The triage model: the shipped one, or the operator's own."""
     model = load_model(config.files.model or MODELS)
     yield holds("Triage model", f"version {model.version}")
 
@@ -220,30 +223,40 @@ def check_folders(config: Config) -> Iterator[Row]:
 
 def check_secrets(config: Config, *, offline: bool) -> Iterator[Row]:
     """Whether passwords are to be had, and for our eyes only. `offline` runs no command."""
+    users: dict[Server, list[str]] = {}
     for name, server in servers(config):
-        if server.username is None:
-            continue
-        if offline and (server.password_command or server.oauth2_token_command):
-            yield skips("Secrets", f"{name}: the command was not tried: --offline")
-            continue
-        yield from guarded("Secrets", partial(_check_secret, name, server), "see [" + name + "]")
+        if server.username is not None:
+            source = Server.model_construct(
+                **{key: getattr(server, key) for key in SECRET_KEYS}
+            )
+            users.setdefault(source, []).append(f"[{name}]")
+    for source, names in users.items():
+        yield from _check_secret(" and ".join(names), source, offline)
 
 
-def _check_secret(name: str, server: Server) -> Iterator[Row]:
-    secret = server.secret()  # raises ConfigError with the mend
+def _check_secret(users: str, server: Server, offline: bool) -> Iterator[Row]:
+    if offline and (server.password_command or server.oauth2_token_command):
+        yield skips("Secrets", f"{users}: the command was not tried: --offline")
+        return
+    try:
+        secret = server.secret()
+    except ConfigError as error:
+        found, _, mend = str(error).partition("; ")
+        yield fails("Secrets", f"{users} {found}", mend or "see docs/mailboxes.md")
+        return
     if not secret or secret != secret.strip():
         yield warns(
             "Secrets",
-            f"{name}: the secret is empty or has spaces around it",
+            f"{users}: the secret is empty or has spaces around it",
             "take them out: they count as part of the password",
         )
     path = Path(server.password_file) if server.password_file else None
     if path is not None and path.stat().st_mode & 0o077:
         yield warns(
-            "Secrets", f"{name}: other users of this machine can read {path}", f"chmod 600 {path}"
+            "Secrets", f"{users}: other users of this machine can read {path}", f"chmod 600 {path}"
         )
     else:
-        yield holds("Secrets", f"{name}: {path or 'there'}")
+        yield holds("Secrets", f"{users}: {path or 'there'}")
 
 
 def has_secret(server: Server) -> bool:

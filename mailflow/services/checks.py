@@ -34,7 +34,8 @@ def run_checks(path: Path, now: datetime, *, offline: bool = False) -> Iterator[
         yield holds("Configuration", str(path))
     except ConfigError as error:
         for line in str(error).splitlines():
-            yield fails("Configuration", line, f"mend it in {path}")
+            found, _, mend = line.removeprefix(f"{path}: ").partition("; ")
+            yield fails("Configuration", found, mend or f"mend it in {path}")
         salvaged = _salvage(path)
         if salvaged is None:
             yield skips("The rest", "cannot be checked before the configuration can be read")
@@ -60,6 +61,7 @@ def _checks(
         ("files", "Folders", lambda: check_files.check_folders(config)),
         ("files", "SLA policy", lambda: check_files.check_sla(config)),
         ("files", "Triage rules", lambda: check_files.check_triage(config)),
+        ("files", "Triage model", lambda: check_files.check_model(config)),
         ("files", "Templates", lambda: check_files.check_templates(config)),
     ]
     if offline and check_servers.is_remote(config.database.url):
