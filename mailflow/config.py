@@ -27,9 +27,12 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     try:
+        if "path" in data:
+            raise ConfigError(f"{path}: path: unknown key; it is mailflow that sets it, remove it")
         config = Config.model_validate({**data, "path": path.resolve()})
     except ValidationError as error:
-        raise ConfigError(_explain(path, data, error)) from error
+        lines = explain(Config, error, " (config.example.toml explains each key)")
+        raise ConfigError("\n".join(f"{path}: {line}" for line in lines)) from error
     return with_absolute_paths(config)
 
 
@@ -60,29 +63,30 @@ def with_absolute_paths(config: Config) -> Config:
     return config.model_copy(update=changes)
 
 
-def _explain(path: Path, data: dict[str, Any], error: ValidationError) -> str:
-    """Turn pydantic's report into one line for each mistake, with the mend."""
+def explain(model: type[BaseModel], error: ValidationError, hint: str = "") -> list[str]:
+    """Turn pydantic's report on `model` into one line for each mistake, with the mend."""
     lines = []
     for mistake in error.errors():
         keys = [str(part) for part in mistake["loc"]]
         name = ".".join(keys) or "the file"
         if mistake["type"] == "extra_forbidden":
-            known = _known_keys(keys[:-1])
+            known = _known_keys(model, keys[:-1])
             close = difflib.get_close_matches(keys[-1], known, n=1)
             mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
             lines.append(f"{name}: unknown key; {mend}")
         elif mistake["type"] == "missing":
-            lines.append(f"{name}: is missing; add it (config.example.toml explains each key)")
+            lines.append(f"{name}: is missing; add it{hint}")
+        elif mistake["type"] == "model_type":
+            lines.append(f"{name}: expected a table, such as [{name}] and its keys below")
         else:
             found = mistake.get("input")
             shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
             message = mistake["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}{shown}")
-    return "\n".join(f"{path}: {line}" for line in lines)
+    return lines
 
 
-def _known_keys(section: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
+def _known_keys(model: type[BaseModel], section: list[str]) -> list[str]:
     for name in section:
         annotation: Any = model.model_fields[name].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]

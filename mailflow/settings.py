@@ -22,10 +22,10 @@ class Section(BaseModel):
 
 def _plain_address(value: str) -> str:
     """Return `value` in lower case if it is a bare address such as support@example.com."""
-    local, at, domain = value.strip().rpartition("@")
-    if not at or not local or ("." not in domain and domain != "localhost"):
+    local, _, domain = value.strip().partition("@")
+    if not local or not all(domain.split(".")) or ("." not in domain and domain != "localhost"):
         raise ValueError("expected a mail address such as support@example.com")
-    if any(character.isspace() or character in '<>,;"()' for character in value.strip()):
+    if any(character.isspace() or character in '<>,;"()@' for character in local + domain):
         raise ValueError("expected a bare mail address without name, brackets or spaces")
     return value.strip().lower()
 
@@ -61,7 +61,7 @@ class Support(Section):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError("expected a zone name such as Europe/Paris") from error
         return value
 
@@ -74,7 +74,7 @@ class Support(Section):
 class Server(Section):
     """A mail server to log in to; the secret comes from one of four places, never from here."""
 
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)]
     tls: Literal["tls", "starttls", "none"] = "tls"
     username: str | None = None
@@ -87,13 +87,13 @@ class Server(Section):
 
     @model_validator(mode="after")
     def _one_secret(self) -> "Server":
-        given = [name for name in _SECRET_KEYS if getattr(self, name) is not None]
+        given = [name for name in SECRET_KEYS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(
-                f"expected one of {', '.join(_SECRET_KEYS)}, found {' and '.join(given)}"
+                f"expected one of {', '.join(SECRET_KEYS)}, found {' and '.join(given)}"
             )
         if self.username is not None and not given:
-            raise ValueError(f"username needs one of {', '.join(_SECRET_KEYS)}")
+            raise ValueError(f"username needs one of {', '.join(SECRET_KEYS)}")
         if self.tls == "none" and not _is_loopback(self.host):
             raise ValueError('tls = "none" is for loopback only: use "tls" or "starttls"')
         return self
@@ -113,18 +113,23 @@ class Server(Section):
             return value
         if self.password_file is not None:
             try:
-                return Path(self.password_file).read_text("utf-8").rstrip("\r\n")
+                value = Path(self.password_file).read_text("utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(
                     f"password_file: cannot read {self.password_file}: {error}"
                 ) from error
+            if not value:
+                raise ConfigError(
+                    f"password_file: {self.password_file} is empty; write the secret into it"
+                )
+            return value
         command = self.password_command or self.oauth2_token_command
         if command is None:
             raise ConfigError(f"no secret is configured for {self.username}@{self.host}")
         return _run_secret_command(command)
 
 
-_SECRET_KEYS = ("password_env", "password_file", "password_command", "oauth2_token_command")
+SECRET_KEYS = ("password_env", "password_file", "password_command", "oauth2_token_command")
 
 
 def _is_loopback(host: str) -> bool:
@@ -150,6 +155,8 @@ def _run_secret_command(command: str) -> str:
         raise ConfigError(
             f"password command took more than {SECRET_COMMAND_SECONDS} s: {command}"
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"password command printed what is not UTF-8: {command}") from error
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines or not lines[0].strip():
         raise ConfigError(

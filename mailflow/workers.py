@@ -14,14 +14,12 @@ def is_dead(worker: str) -> bool:
     """Whether `worker` (host:pid:…) ran on this host and its process is gone."""
     host, _, rest = worker.partition(":")
     pid = rest.partition(":")[0]
-    if host != socket.gethostname()[:40] or not pid.isdecimal():
-        return False
-    if int(pid) == os.getpid():
+    if host != socket.gethostname()[:40] or not pid.isdecimal() or int(pid) == os.getpid():
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
+    except (PermissionError, OverflowError):  # someone else's process; no process id at all
         return False
     return False

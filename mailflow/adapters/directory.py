@@ -1,12 +1,15 @@
 """Read `organisations.toml` and `agents.toml`: who has a contract, and who works here."""
 
+import re
 import tomllib
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mailflow.config import explain
 from mailflow.core.agents import Agent, Role
 from mailflow.core.organisations import Organisation
 from mailflow.errors import ConfigError
@@ -18,13 +21,17 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+
+
 class OrganisationForm(_Form):
     """One `[[organisation]]` table."""
 
     name: Annotated[str, Field(min_length=1)]
     domains: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+    language: Language | None = None
     contract_start: date | None = None
     contract_end: date | None = None
     calendar: str | None = None
@@ -39,7 +46,7 @@ class OrganisationForm(_Form):
     @classmethod
     def _domains(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            if "@" in value or "." not in value:
+            if not _DOMAIN.fullmatch(value):
                 raise ValueError(f"expected a domain such as client.example, found {value!r}")
         return values
 
@@ -47,7 +54,7 @@ class OrganisationForm(_Form):
     @classmethod
     def _addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            if value.count("@") != 1:
+            if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", value):
                 raise ValueError(f"expected an address such as a@client.example, found {value!r}")
         return values
 
@@ -63,12 +70,21 @@ class AgentForm(_Form):
 
     name: Annotated[str, Field(min_length=1)]
     address: Annotated[str, Field(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")]
-    languages: tuple[str, ...] = ()
+    languages: tuple[Language, ...] = ()
     role: Role = Role.AGENT
     skills: tuple[str, ...] = ()
     supervisor: str | None = None
     on_duty: dict[str, tuple[str, ...]] | None = None
     timezone: str = "Europe/Paris"
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError("expected a zone name such as Europe/Paris") from error
+        return value
 
     def value(self) -> Agent:
         """Return the core's value. Raises ValueError for hours that cannot be read."""
@@ -131,14 +147,17 @@ def _load(path: Path, key: str, form: type[Any]) -> list[Any]:
         raise ConfigError(f"{path}: {', '.join(unknown) or key}: expected only [[{key}]] tables")
     values = []
     for number, table in enumerate(data.get(key, []), start=1):
-        name = table.get("name", f"number {number}") if isinstance(table, dict) else number
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {key}: expected only [[{key}]] tables, found {table!r}")
+        name = table.get("name", f"number {number}")
         try:
             values.append(form.model_validate(table).value())
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{path}: [[{key}]] {name}: {where}: {first['msg']}") from error
-        except (ValueError, TypeError) as error:
+            lines = explain(form, error)
+            raise ConfigError(
+                "\n".join(f"{path}: [[{key}]] {name}: {line}" for line in lines)
+            ) from error
+        except ValueError as error:
             raise ConfigError(f"{path}: [[{key}]] {name}: {error}") from error
     return values
 
@@ -150,13 +169,15 @@ def _weekday(day: str) -> int:
 
 
 def _span(text: str) -> tuple[time, time]:
-    start, dash, end = text.partition("-")
+    found = re.fullmatch(r"\s*(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)\s*", text)
     try:
-        span = time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
+        if found is None:
+            raise ValueError("no hours")
+        span = time.fromisoformat(found[1].zfill(5)), time.fromisoformat(found[2].zfill(5))
     except ValueError as error:
         raise ValueError(
             f"on_duty: expected hours such as '09:00-18:00', found {text!r}"
         ) from error
-    if not dash or span[0] >= span[1]:
+    if span[0] >= span[1]:
         raise ValueError(f"on_duty: {text!r} ends before it begins")
     return span

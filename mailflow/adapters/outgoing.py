@@ -19,7 +19,11 @@ from mailflow.errors import MessageError
 LONGEST_HEADER = 400  # characters; longer subjects are cut with an ellipsis
 LONGEST_REFERENCES = 15  # message ids; the first and the latest are kept (RFC 5322 3.6.4)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,240}@[!-;=?-~]{1,240}>")
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_ADDRESS = re.compile(
+    r"(?=[^@]{1,64}@.{1,253}\Z)(?!.*=\?)"
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+)
 _MESSAGE_ID_HEADERS = frozenset({"message-id", "in-reply-to", "references"})
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -90,7 +94,7 @@ def clean_message_id(value: str) -> str | None:
 
 def is_sendable(address: str) -> bool:
     """Whether mail can go to `address`: plain ASCII, one '@', no header syntax."""
-    return _ADDRESS.fullmatch(address) is not None and ".." not in address
+    return _ADDRESS.fullmatch(address) is not None
 
 
 def build(mail: OutboundMessage) -> bytes:

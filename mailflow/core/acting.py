@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailflow.core.agents import Agent, Role
+from mailflow.core.authority import is_well_formed
 from mailflow.core.commands import Command, Orders, Verb, fold
 from mailflow.core.decisions import Audience, Json, Notice, NoticeKind, Step
 from mailflow.core.tickets import Action, State, Ticket, next_state
@@ -43,8 +44,12 @@ def act(orders: Orders, ticket: Ticket, actor: Actor, agents: Sequence[Agent]) -
     text = orders.answer
     carried = False
     if actor.role is Role.OBSERVER and (orders.has_commands or text):
-        lines = tuple(f"{c.line}: observers may read, not act" for c in orders.commands)
-        return replace(outcome, refused=lines or ("your answer: observers may read, not act",))
+        tried = [command.line for command in orders.commands]
+        tried += [line for line, _ in orders.unknown]
+        tried += ["your note"] if orders.note else []
+        tried += ["your answer"] if text else []
+        refused = tuple(f"{each}: observers may read, not act" for each in tried)
+        return replace(outcome, refused=refused)
     for command in orders.commands:
         try:
             outcome = _ACTS[command.verb](outcome, command, actor, agents, text)
@@ -116,7 +121,7 @@ def _priority(
         outcome,
         Step("priority_changed", changes={"priority": new, "review": []}, data=change),
         *(told if outcome.ticket.is_registered else ()),
-        done=f"priority: P{old} → P{new}",
+        done=f"priority: P{old} → P{new}" if old else f"priority: P{new}",
         labels={"priority": new},
     )
 
@@ -129,18 +134,20 @@ def _validate(
         step = replace(step, action=Action.REGISTER)
         notice = Notice(NoticeKind.REGISTRATION, Audience.CLIENT)
         return _with(outcome, step, notice, done="validated and registered")
-    if outcome.ticket.state is State.INCOMPLETE:
+    if outcome.ticket.state in (State.INCOMPLETE, State.ABANDONED):
         step = replace(step, action=Action.REGISTER)
         notice = Notice(NoticeKind.REGISTRATION, Audience.CLIENT)
         return _with(outcome, step, notice, done="registered as it is")
-    done = f"validated: P{outcome.ticket.priority}"
-    return _with(outcome, step, done=done, labels={"priority": outcome.ticket.priority})
+    priority = outcome.ticket.priority
+    if priority is None:
+        return _with(outcome, step, done="validated")
+    return _with(outcome, step, done=f"validated: P{priority}", labels={"priority": priority})
 
 
 def _ask(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
-    question = command.reason or text
+    question = "\n\n".join(part for part in (command.reason, text) if part)
     items = list(command.words)
     if not items and not question:
         raise StateError("name what to ask for (steps, error_message …) or write the question")
@@ -182,7 +189,8 @@ def _resolve(
 def _close(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
-    forced = command.words[:1] in (("force",), ("forcer",), ("forced",), ("!",))
+    first = fold(command.words[0]).strip(":,.") if command.words else ""
+    forced = first in ("force", "forcer", "forced", "!")
     reason = " ".join(command.words[1:]) if forced else ""
     if not forced or not reason:
         raise StateError(
@@ -205,9 +213,10 @@ def _reopen(
 def _assign(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
-    wanted = fold(command.argument).removeprefix("@")
+    wanted = fold(command.argument).removeprefix("@").strip(" .,;:<>")
     if wanted in ("me", "moi"):
         wanted = actor.address
+    agents = [agent for agent in agents if agent.role is not Role.OBSERVER]  # they only read
     found = [a for a in agents if wanted == a.address or wanted == fold(a.name)] or [
         a for a in agents if wanted in fold(a.name).split()
     ]
@@ -288,8 +297,8 @@ def _split(
 def _allow(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
-    address = command.argument.strip("<>,;").lower()
-    if address.count("@") != 1:
+    address = command.argument.lower()
+    if not is_well_formed(address):
         raise StateError("expected a mail address, such as #allow paul@client.example")
     step = Step("watcher_allowed", data={"watchers": [address], "by": actor.name})
     return _with(outcome, step, done=f"{address} may now read this thread")

@@ -44,7 +44,7 @@ def find_agent(agents: Sequence[Agent], address: str | None) -> Agent | None:
 
 def is_on_duty(agent: Agent, now: datetime) -> bool:
     """Say whether `now` (aware) lies in the agent's hours, in the agent's own zone."""
-    if agent.on_duty is None:
+    if not agent.on_duty:
         return True
     local = now.astimezone(ZoneInfo(agent.timezone))
     spans = agent.on_duty.get(local.weekday(), ())

@@ -28,6 +28,11 @@ class Signature:
 _ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
 
+def is_well_formed(address: str) -> bool:
+    """Whether `address`, in lower case, is plain `local@domain` without any header syntax."""
+    return _ADDRESS.fullmatch(address) is not None
+
+
 def check_sender(
     message: InboundMessage,
     mode: str,
@@ -45,7 +50,7 @@ def check_sender(
     if names.count("from") != 1 or len(message.senders) != 1:
         return Proof(False, "there is not exactly one From with one address")
     address = message.senders[0].address
-    if not _ADDRESS.fullmatch(address):
+    if not is_well_formed(address):
         return Proof(False, "the address in From is not well-formed")
     domain = message.senders[0].domain
     if mode == "token-only":
@@ -110,24 +115,29 @@ class Results:
 
 def parse_results(value: str) -> Results:
     """Read one Authentication-Results value; comments and quoted text decide nothing."""
-    plain = _without_comments(value)
+    plain, is_whole = _without_comments(value)
     server, _, rest = plain.partition(";")
-    words = server.split()
+    name = next(iter(server.split()), "").lower()
+    if not is_whole:  # a comment or quote without an end may hide the real result
+        return Results(name, "unreadable", "")
     dmarc = header_from = ""
     for clause in rest.split(";"):
-        found = re.match(r"\s*dmarc\s*=\s*([a-z]+)(?:\s|$)", clause, re.I)
+        found = re.match(r"\s*dmarc\s*=\s*([a-z]+)(?:\s|$)", clause, re.I | re.A)
         if found is None:
             continue
         if dmarc:  # two DMARC results in one header: not to be trusted
-            return Results(words[0].lower() if words else "", "ambiguous", "")
+            return Results(name, "ambiguous", "")
         dmarc = found[1].lower()
-        domain = re.findall(r"\sheader\.from\s*=\s*([a-z0-9.@_-]+)", clause, re.I)
+        domain = re.findall(r"\sheader\.from\s*=\s*([a-z0-9.@_-]+)(?!\S)", clause, re.I | re.A)
         header_from = domain[0].rpartition("@")[2].lower() if len(domain) == 1 else ""
-    return Results(words[0].lower() if words else "", dmarc, header_from)
+    return Results(name, dmarc, header_from)
 
 
-def _without_comments(value: str) -> str:
-    """Return `value` without (comments), nested ones too, and without "quoted strings"."""
+def _without_comments(value: str) -> tuple[str, bool]:
+    """Return `value` without (comments), nested ones too, and without "quoted strings".
+
+    Also whether every comment and quoted string came to its end.
+    """
     kept: list[str] = []
     depth = 0
     quoted = False
@@ -143,8 +153,9 @@ def _without_comments(value: str) -> str:
             quoted = True
         elif character == "(":
             depth += 1
+            kept.append(" ")
         elif character == ")" and depth:
             depth -= 1
         elif depth == 0:
             kept.append(character)
-    return "".join(kept)
+    return "".join(kept), not (depth or quoted or escaped)

@@ -3,6 +3,9 @@
 A command is a line that begins with '#'. English and French count, accents and case do not, and
 a slip of one letter is forgiven where it leaves no doubt. A line that merely looks like one, such
 as '#1 of the list', is text.
+
+What is meant for colleagues must not reach the client by a slip of the pen: `#note` is understood
+wherever it stands and almost however it is spelt, and a command below the text is taken out of it.
 """
 
 import difflib
@@ -37,6 +40,7 @@ class Verb(StrEnum):
 _WORDS: dict[str, Verb] = {verb.value: verb for verb in Verb} | {
     "priorite": Verb.PRIORITY,
     "prio": Verb.PRIORITY,
+    "p": Verb.PRIORITY,
     "valider": Verb.VALIDATE,
     "valide": Verb.VALIDATE,
     "demander": Verb.ASK,
@@ -80,6 +84,9 @@ ITEMS: dict[str, str] = {
     "message": "error_message",
     "erreur": "error_message",
 }
+_SMALL_WORDS = frozenset(
+    {"and", "et", "the", "le", "la", "les", "l", "d", "de", "du", "&", "+", ""}
+)
 
 EXCLUSIONS: dict[str, str] = {
     "configuration": "configuration",
@@ -125,7 +132,8 @@ class Orders:
         return bool(self.commands or self.unknown or self.note)
 
 
-_LINE = re.compile(r"^[#＃]\s?(?P<word>[^\W\d_][\w-]*)\s*:?\s*(?P<rest>.*)$")
+_LINE = re.compile(r"[#＃]\s*(?P<word>[^\W\d_]+)(?![-_])\s*:?\s*(?P<rest>.*)", re.DOTALL)
+_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"  # programs put them before text
 
 
 def fold(word: str) -> str:
@@ -137,18 +145,20 @@ def fold(word: str) -> str:
 def parse_orders(text: str) -> Orders:
     """Take an agent's new text apart. Only lines at the top are commands; text ends them.
 
-    After `#note` everything is internal: nothing of it is an answer, even lines with '#'.
+    After `#note` everything is internal: nothing of it is an answer, even lines with '#'. That
+    holds below the text too; any other command there is refused and kept from the client.
     """
     commands: list[Command] = []
     unknown: list[tuple[str, str]] = []
     lines = text.strip().splitlines()
     for index, raw in enumerate(lines):
-        line = raw.strip()
+        line = _plain_line(raw)
         if not line:
             continue
-        found = _LINE.match(line)
+        found = _LINE.fullmatch(line)
         if found is None:
-            return Orders(tuple(commands), tuple(unknown), "", "\n".join(lines[index:]).strip())
+            answer, late, note = _answer_and_note(lines[index:])
+            return Orders(tuple(commands), (*unknown, *late), note, answer)
         verb = find_verb(found["word"])
         if verb is Verb.NOTE:
             note = "\n".join([found["rest"], *lines[index + 1 :]]).strip()
@@ -163,11 +173,39 @@ def parse_orders(text: str) -> Orders:
     return Orders(tuple(commands), tuple(unknown))
 
 
+def _plain_line(raw: str) -> str:
+    return unicodedata.normalize("NFC", raw.strip().lstrip(_UNSEEN).strip())
+
+
+def _answer_and_note(lines: list[str]) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    """Part the text for the client from commands that stand too low, and from a note."""
+    kept: list[str] = []
+    late: list[tuple[str, str]] = []
+    note = ""
+    for index, raw in enumerate(lines):
+        line = _plain_line(raw)
+        found = _LINE.fullmatch(line)
+        verb = _WORDS.get(fold(found["word"])) if found else None
+        if found is None or verb is None:
+            kept.append(raw)
+        elif verb is Verb.NOTE:
+            note = "\n".join([found["rest"], *lines[index + 1 :]]).strip()
+            break
+        else:
+            late.append((line, "commands stand at the top, above the text for the client"))
+    return "\n".join(kept).strip(), tuple(late), note
+
+
 def find_verb(word: str) -> Verb | None:
-    """Return the verb meant by `word`, forgiving one slip in a longer word; None if unsure."""
+    """Return the verb meant by `word`, forgiving one slip in a longer word; None if unsure.
+
+    What might be `note` is one: it changes nothing, while a note taken for text is shown.
+    """
     folded = fold(word)
     if folded in _WORDS:
         return _WORDS[folded]
+    if difflib.get_close_matches(folded, ("note",), cutoff=0.75):
+        return Verb.NOTE
     close = difflib.get_close_matches(folded, _WORDS, n=3, cutoff=0.8) if len(folded) > 4 else []
     meant = {_WORDS[each] for each in close}
     return meant.pop() if len(meant) == 1 else None
@@ -179,6 +217,7 @@ def _suggest(word: str) -> str:
 
 
 def _command(verb: Verb, line: str, rest: str) -> Command:
+    rest = rest if any(letter.isalnum() for letter in rest) else ""
     words = tuple(rest.split())
     head, tail = (words[0], rest[len(words[0]) :].strip()) if words else ("", "")
     if verb is Verb.PRIORITY:
@@ -187,11 +226,7 @@ def _command(verb: Verb, line: str, rest: str) -> Command:
             raise ValueError("expected a level from 1 to 4, such as #priority 2 reason")
         return Command(verb, line, level[1], tail.lstrip("-–—:, "))
     if verb is Verb.ASK:
-        items = tuple(ITEMS.get(fold(word.strip(",;")), "") for word in words)
-        named = tuple(dict.fromkeys(item for item in items if item))
-        if words and not named and items[0] == "":
-            return Command(verb, line, "", rest)
-        return Command(verb, line, " ".join(named), "", named)
+        return _ask(line, rest, words)
     if verb is Verb.EXCLUDE:
         which = EXCLUSIONS.get(fold(head), "")
         if not which:
@@ -201,5 +236,25 @@ def _command(verb: Verb, line: str, rest: str) -> Command:
     if verb in (Verb.ASSIGN, Verb.MERGE, Verb.LINK, Verb.ALLOW) and not rest:
         raise ValueError(f"expected a name or reference after #{verb.value}")
     if verb in (Verb.MERGE, Verb.LINK, Verb.ALLOW):
-        return Command(verb, line, head, tail)
+        return Command(verb, line, head.strip("[](){}<>.,;:#"), tail)
     return Command(verb, line, rest, rest, words)
+
+
+def _ask(line: str, rest: str, words: tuple[str, ...]) -> Command:
+    """Read what to ask for: named items, a question in words, or items and a question."""
+    found = [(word, _find_item(word)) for word in words]
+    telling = [item for word, item in found if _bare(word) not in _SMALL_WORDS]
+    if not telling or telling[0] is None:
+        return Command(Verb.ASK, line, "", rest)
+    named = tuple(dict.fromkeys(item for item in telling if item is not None))
+    return Command(Verb.ASK, line, " ".join(named), rest if "?" in rest else "", named)
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"^[ld]['’]", "", fold(word)).strip(",;.:?!()")
+
+
+def _find_item(word: str) -> str | None:
+    bare = _bare(word)
+    close = difflib.get_close_matches(bare, ITEMS, n=1, cutoff=0.8) if len(bare) > 3 else []
+    return ITEMS.get(bare) or (ITEMS[close[0]] if close else None)

@@ -154,11 +154,7 @@ def _hold(
 
 def _unanswered(message: InboundMessage, facts: Facts, reason: str) -> Decision:
     """A machine's mail ends here; one of unclear authorship goes to a human."""
-    if (
-        message.message_class is MessageClass.PERSON
-        and facts.ticket is None
-        and not _is_own(message, facts)
-    ):
+    if message.message_class is MessageClass.PERSON and not _is_own(message, facts):
         return _hold(message, facts, None, reason, None)
     if facts.ticket is None or message.message_class is MessageClass.OWN:
         return Decision("ignored", reason)
@@ -172,7 +168,9 @@ def _is_own(message: InboundMessage, facts: Facts) -> bool:
 
 def _unreadable(message: InboundMessage, facts: Facts) -> Decision:
     reason = "the mail is encrypted, so that nobody here can read it"
-    return _hold(message, facts, None, reason, NoticeKind.UNREADABLE)
+    status = contract_status(facts.organisation, facts.today)
+    is_client = status is ContractStatus.RUNNING or facts.unknown_sender == "accept"
+    return _hold(message, facts, None, reason, NoticeKind.UNREADABLE if is_client else None)
 
 
 def _outsider(message: InboundMessage, facts: Facts) -> Decision:

@@ -50,20 +50,27 @@ def follow_up(
 
 def _completed(message: InboundMessage, ticket: Ticket, triage: Triage, received: Step) -> Decision:
     revive = (Step("revived", Action.REVIVE),) if ticket.state is State.ABANDONED else ()
+    changed = triage.kind.value in (Kind.EXCLUDED, Kind.NOISE)  # these need no items
+    wanted = triage.missing
+    if triage.kind.value is Kind.NOISE:  # thanks, or a word between: nothing was given yet
+        wanted = tuple(Item(name) for name in ticket.asked)
     missing = [
         item
-        for item in triage.missing
-        if item.value not in ticket.items and not _is_answer(message, ticket, item, triage)
+        for item in wanted
+        if item.value not in ticket.items and not _is_answer(message, ticket, item)
     ]
     given = frozenset(item.value for item in Item) - {item.value for item in missing}
-    changes = {
-        "items": sorted(given),
+    judgement = {
         "kind": triage.kind.value.value,
         "priority": triage.priority.value,
         "requested_priority": triage.requested_priority.value,
     }
-    if triage.kind.value in (Kind.EXCLUDED, Kind.NOISE):  # what was asked for stays a problem
-        changes = {"items": sorted(given)}
+    if changed:  # what was asked for stays a problem until an agent says otherwise
+        judgement = {}
+    changes = {
+        "items": sorted(given),
+        **{name: value for name, value in judgement.items() if value is not None},
+    }
     judged = Step("triaged", data={"triage": triage})
     if missing and ticket.times_asked < MOST_QUESTIONS:
         names = [item.value for item in missing]
@@ -82,6 +89,8 @@ def _completed(message: InboundMessage, ticket: Ticket, triage: Triage, received
             ),
         )
     review = list(triage.review.reasons) if triage.review.needed else []
+    if triage.kind.value is Kind.EXCLUDED:
+        review.append("with the client's answer it looks like something that is excluded")
     if missing:
         review.append(
             f"asked {ticket.times_asked} times, still missing: "
@@ -90,14 +99,14 @@ def _completed(message: InboundMessage, ticket: Ticket, triage: Triage, received
     registered = Step("completed", Action.REGISTER, {**changes, "review": review, "asked": []})
     return Decision(
         "registered",
-        "all required items are there" if not missing else review[-1],
+        review[-1] if missing else "all required items are there",
         ticket_id=ticket.id,
         steps=(*revive, received, judged, registered),
         notices=(Notice(NoticeKind.REGISTRATION, Audience.CLIENT),),
     )
 
 
-def _is_answer(message: InboundMessage, ticket: Ticket, item: Item, triage: Triage) -> bool:
+def _is_answer(message: InboundMessage, ticket: Ticket, item: Item) -> bool:
     """Whether the reply can be taken as the answer to the only thing that we asked for."""
     if ticket.asked != (item.value,) or item is Item.ERROR_MESSAGE:
         return False

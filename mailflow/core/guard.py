@@ -47,5 +47,11 @@ def may_send_more(address: str, sent_today: int, daily_cap: int) -> Verdict:
     return Verdict(True, f"{sent_today} automatic mails in 24 hours")
 
 
-_NEVER_ANSWERED = frozenset({"mailer-daemon", "postmaster", "noreply", "no-reply", "bounce"})
-_NEVER_ANSWERED_PREFIXES = ("noreply-", "no-reply-", "ne-pas-repondre", "nepasrepondre", "bounces+")
+_NEVER_ANSWERED = frozenset(
+    {"mailer-daemon", "postmaster", "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply"}
+    | {"do_not_reply", "bounce", "bounces"}
+)
+_NEVER_ANSWERED_PREFIXES = (
+    *("noreply-", "noreply+", "no-reply-", "no-reply+"),
+    *("ne-pas-repondre", "nepasrepondre", "bounce+", "bounces+"),
+)

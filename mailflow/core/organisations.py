@@ -34,6 +34,8 @@ def find_organisation(organisations: Sequence[Organisation], address: str) -> Or
 
     A domain covers its subdomains; the longest matching domain wins.
     """
+    if "@" not in address:
+        return None
     address = address.lower()
     for organisation in organisations:
         if address in organisation.addresses:

@@ -4,10 +4,11 @@ import re
 
 LONGEST = 120
 _GREETING = re.compile(
-    r"^(?:bonjour|bonsoir|madame|monsieur|mesdames|messieurs|cher|chère|hello|hi|dear|hey|"
-    r"good (?:morning|afternoon|evening)|salut|coucou)\b[^.!?\n]{0,60}$",
+    r"(?:bonjour|bonsoir|madame|monsieur|mesdames|messieurs|cher|chère|hello|hi|dear|hey|"
+    r"good (?:morning|afternoon|evening)|salut|coucou)\b[^.!?]*[.!?]*",
     re.I,
 )
+_WORDS_OF_A_GREETING = 5  # more of them say something
 _EMPTY_SUBJECTS = frozenset(
     {"", "help", "aide", "urgent", "support", "problème", "probleme", "problem", "question"}
 )
@@ -22,5 +23,9 @@ def summarise(subject: str, text: str) -> str:
     line = " ".join(subject.split())
     if line.strip(" !.?:").lower() in _EMPTY_SUBJECTS:
         lines = (" ".join(each.split()) for each in text.splitlines())
-        line = next((each for each in lines if each and not _GREETING.match(each)), line)
+        line = next((each for each in lines if each and not _is_greeting(each)), line)
     return line if len(line) <= LONGEST else line[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _is_greeting(line: str) -> bool:
+    return bool(_GREETING.fullmatch(line)) and len(line.split()) <= _WORDS_OF_A_GREETING

@@ -14,7 +14,13 @@ from mailflow.core.agents import find_agent
 from mailflow.core.decisions import NoticeKind
 from mailflow.core.messages import Address
 from mailflow.core.sla import due_at
-from mailflow.core.threads import ROOT, ThreadRole, bare_subject, make_message_id, sign
+from mailflow.core.threads import (
+    ROOT,
+    ThreadRole,
+    bare_subject,
+    make_message_id,
+    make_reply_token,
+)
 from mailflow.desk import Desk
 from mailflow.services.clock import policy_of
 
@@ -147,7 +153,7 @@ def _reply_to(desk: Desk, ticket: Ticket | None, for_agents: bool) -> str:
         return support.address
     role = ThreadRole.AGENT if for_agents else ThreadRole.CLIENT
     local, _, domain = support.address.rpartition("@")
-    token = sign(desk.database.thread_key(), ticket.id, role, ROOT)
+    token = make_reply_token(desk.database.thread_key(), ticket.id, role)
     tagged = f"{local}+{token}@{domain}"
     return tagged if is_sendable(tagged) else support.address
 
