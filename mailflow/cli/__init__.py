@@ -23,6 +23,8 @@ COMMANDS = {
     "tickets": "tickets",
     "quarantine": "quarantine",
     "reconcile": "quarantine",
+    "backup": "backup",
+    "restore": "backup",
     "parse": "parse",
     "triage": "triage",
     "sla": "sla",
