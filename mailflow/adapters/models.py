@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from mailflow.adapters.wording import (
     MEANING_SIZE,
+    Acts,
+    Meaning,
     Vocabulary,
     list_characters,
     list_words,
@@ -156,15 +158,20 @@ class Model:
 
     version: str
     space: Space
+    acts: Acts
     deciders: Mapping[str, Decider]
     thresholds: Mapping[str, float]
     manifest: Mapping[str, Any]
 
     def ask(
-        self, material: Material, features: Mapping[str, float], meaning: NDArray[np.float32]
+        self, material: Material, features: Mapping[str, float], meaning: Meaning
     ) -> dict[str, dict[str, float]]:
-        """Return for each decision the calibrated probability of each of its values."""
-        at, values = self.space.row(material, features, meaning)
+        """Return for each decision the calibrated probability of each of its values.
+
+        `features` are those of the rules; what the sentences do is added here.
+        """
+        features = {**features, **self.acts.features(meaning)}
+        at, values = self.space.row(material, features, meaning.row)
         cues = cue_numbers(self.space.cues, features)
         return {
             name: dict(
@@ -238,7 +245,8 @@ def load_model(folder: Path) -> Model:
     deciders = {
         name: _read_decider(name, entry, arrays) for name, entry in manifest["decisions"].items()
     }
-    return Model(manifest["version"], space, deciders, manifest["thresholds"], manifest)
+    acts = Acts(tuple(words["acts"]), arrays["acts"].astype(np.float32))
+    return Model(manifest["version"], space, acts, deciders, manifest["thresholds"], manifest)
 
 
 def _read_vocabulary(terms: Sequence[str], weights: NDArray[np.float32]) -> Vocabulary:

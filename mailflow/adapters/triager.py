@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailflow.adapters.models import Model, load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
-from mailflow.adapters.wording import encode_meaning
+from mailflow.adapters.wording import Meaning, encode_meaning
 from mailflow.core.completeness import ItemScores
 from mailflow.core.judging import Located, Scores, Words, hold_triage, judge
 from mailflow.core.messages import Attachment, InboundMessage, MessageClass
@@ -80,10 +80,10 @@ class Triager:
             return hold_triage(message.language, Outcome.HOLD, (reason,))
         return None
 
-    def _judge(self, message: InboundMessage, material: Material, meaning: object) -> Triage:
+    def _judge(self, message: InboundMessage, material: Material, meaning: Meaning) -> Triage:
         matcher = self.matchers[material.language]
         hits = find_all_hits(matcher, material)
-        answers = self.model.ask(material, count_features(material, hits), meaning)  # type: ignore[arg-type]
+        answers = self.model.ask(material, count_features(material, hits), meaning)
         scores = as_scores(answers)
         return judge(
             Located(material, message.text),

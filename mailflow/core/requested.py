@@ -14,9 +14,9 @@ _LEVEL_CUES = ("level_number", "level_word")
 _WORDS = {
     "critique": 1, "critical": 1, "bloquante": 1, "bloquant": 1, "blocking": 1, "blocker": 1,
     "maximale": 1, "un": 1, "one": 1,
-    "haute": 2, "elevee": 2, "eleve": 2, "high": 2, "deux": 2, "two": 2,
-    "moyenne": 3, "normale": 3, "medium": 3, "normal": 3, "trois": 3, "three": 3,
-    "basse": 4, "faible": 4, "low": 4, "minor": 4, "mineure": 4, "quatre": 4, "four": 4,
+    "haut": 2, "haute": 2, "elevee": 2, "eleve": 2, "high": 2, "deux": 2, "two": 2,
+    "moyen": 3, "moyenne": 3, "normale": 3, "medium": 3, "normal": 3, "trois": 3, "three": 3,
+    "bas": 4, "basse": 4, "faible": 4, "low": 4, "minor": 4, "mineure": 4, "quatre": 4, "four": 4,
 }  # fmt: skip
 _LEVEL = re.compile(r"[1-4](?!\d)|" + "|".join(rf"\b{word}\b" for word in _WORDS))
 

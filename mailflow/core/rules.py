@@ -130,6 +130,12 @@ def fold(text: str) -> str:
 
 _BREAK = re.compile(r"\n+|(?<=[.!?])[\"»”)]*\s+(?=[^\s])|(?<=;)\s+")
 
+# a step's number, an abbreviation or an initial ('Sophie R.') ends no sentence
+_NO_END = re.compile(
+    r"^(?:[-*•(]?\s?(?:\d{1,2}|[a-zA-Z])[.)])$|\b[A-Z]\.$"
+    r"|\b(?i:mr|mme|mrs|ms|dr|art|ref|réf|approx|no|nr|ext|tel|tél)\.$"
+)
+
 
 def split_sentences(text: str) -> tuple[Sentence, ...]:
     """Cut `text` at line ends and closing punctuation. A number like '1.' opens a sentence."""
@@ -140,10 +146,8 @@ def _pieces(text: str) -> Iterator[Sentence]:
     start = 0
     for found in _BREAK.finditer(text):
         head = text[start : found.start()].strip()
-        if re.fullmatch(r"[-*•(]?\w{1,2}[.)]|(?i:m|mr|mme|mrs|ms|dr|art|ref|réf|approx|p)\.", head):
+        if "\n" not in found.group() and _NO_END.search(head):
             continue
-        if "\n" not in found.group() and re.search(r"\b[A-Z]\.$", head):
-            continue  # an initial: 'Sophie R. '
         yield from _trimmed(text, start, found.start())
         start = found.end()
     yield from _trimmed(text, start, len(text))

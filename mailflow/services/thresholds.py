@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from mailflow.core.triage import Item
 from mailflow.services.evaluate import Answer
+from mailflow.services.train_data import OWN
 
 TARGET = 0.985  # right, where no agent is asked
 ASK_TARGET = 0.85  # right, where a client is asked for an item
 _NEVER = 1.01
+_FEWEST = 12
 DECIDED = ("kind", "priority", "exclusion")
 
 
@@ -16,6 +18,8 @@ def choose_thresholds(unseen: Sequence[Answer]) -> dict[str, float]:
     """Return `decision:value` → least confidence, from answers on unseen mails."""
     by_value: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     for one in unseen:
+        if one.source == OWN:
+            continue
         for decision in DECIDED:
             said = one.said[decision]
             right = said.value == one.truth[decision]
@@ -34,13 +38,12 @@ def choose_thresholds(unseen: Sequence[Answer]) -> dict[str, float]:
 def least_confidence(pairs: Sequence[tuple[float, bool]], target: float) -> float:
     """Return the least confidence above which a share `target` was right, else 1.01.
 
-    A prior of half a wrong answer keeps a handful of lucky ones from setting it.
+    Fewer than 12 answers say nothing, however right they were.
     """
-    ordered = sorted(pairs, reverse=True)
     best = _NEVER
-    wrong = 0.5 if target > 0.9 else 0.0
-    for count, (confidence, right) in enumerate(ordered, 1):
+    wrong = 0
+    for count, (confidence, right) in enumerate(sorted(pairs, reverse=True), 1):
         wrong += not right
-        if 1.0 - wrong / count >= target:
+        if count >= _FEWEST and 1.0 - wrong / count >= target:
             best = confidence
     return best

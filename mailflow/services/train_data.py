@@ -121,7 +121,9 @@ def hash_data(examples: Sequence[Example]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def prepare(examples: Sequence[Example], matchers: Mapping[str, RuleMatcher]) -> list[Prepared]:
+def prepare(
+    examples: Sequence[Example], matchers: Mapping[str, RuleMatcher], acts: Acts
+) -> list[Prepared]:
     """Run the rules and the sentence encoder over `examples`."""
     meanings: list[Meaning] = []
     for start in range(0, len(examples), 64):
@@ -159,7 +161,7 @@ def group_neighbours(examples: Sequence[Example]) -> NDArray[np.int64]:
     for one, other in np.argwhere(np.triu(rows @ rows.T > _NEAR, 1)):
         parent[root(int(other))] = root(int(one))
     first: dict[str, int] = {}
-    for at, example in enumerate(examples):
+    for number, example in enumerate(examples):
         if example.pair is not None:
-            parent[root(at)] = root(first.setdefault(example.pair, at))
+            parent[root(number)] = root(first.setdefault(example.pair, number))
     return np.asarray([root(one) for one in range(len(examples))], dtype=np.int64)
