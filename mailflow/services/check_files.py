@@ -1,123 +1,22 @@
-"""Check what lies on this machine: directory, rules, templates, secrets, and who is trusted."""
+"""Check what lies on this machine: rules, model, templates, folders, secrets."""
 
-from collections.abc import Iterator, Sized
-from datetime import date, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from mailflow.adapters.directory import load_agents, load_organisations
 from mailflow.adapters.models import load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
 from mailflow.adapters.policies import load_policies
 from mailflow.adapters.render import Renderer
 from mailflow.adapters.sample import sample_context
 from mailflow.adapters.triager import MODELS, find_rule_files
-from mailflow.core.agents import Agent, Role
 from mailflow.core.decisions import NoticeKind
-from mailflow.core.organisations import ContractStatus, Organisation, contract_status
 from mailflow.core.rules import MOOD_PREFIX, Mood, Place, Rule
 from mailflow.errors import ConfigError
-from mailflow.services.check_rows import Row, fails, holds, skips, warns
+from mailflow.services.check_rows import Row, count, fails, holds, skips, warns
 from mailflow.services.compose import with_datetimes
 from mailflow.settings import SECRET_KEYS, Config, Server
 
 PRIORITIES = (1, 2, 3, 4)
-
-
-def check_organisations(config: Config, today: date) -> Iterator[Row]:
-    """Who has a contract, whether it runs on `today`, and in which language they are written to."""
-    path = config.files.organisations
-    organisations = load_organisations(path)
-    if not organisations:
-        yield _no_organisations(config)
-        return
-    yield holds("Organisations", f"{count(organisations, 'organisation')} in {path.name}")
-    policies = load_policies(config.files.rules)
-    for organisation in organisations:
-        try:
-            policies.sla_for(organisation.calendar, organisation.targets)
-        except ConfigError as error:
-            yield fails("Organisations", f"{organisation.name}: {error}", f"mend it in {path}")
-        if not organisation.domains and not organisation.addresses:
-            yield warns(
-                "Organisations",
-                f"{organisation.name} has neither domains nor addresses: nobody belongs to it",
-                f'add domains = ["client.example"] to it in {path.name}',
-            )
-    yield from _ended(organisations, today, path)
-    languages = Renderer(config.files.templates, config.support.timezone).languages
-    for organisation in organisations:
-        if organisation.language is not None and organisation.language not in languages:
-            yield warns(
-                "Organisations",
-                f"{organisation.name}: there are no templates in {organisation.language!r}; "
-                f"{config.support.default_language!r} is used instead",
-                f"translate templates/{config.support.default_language} into "
-                f"templates/{organisation.language}, or change the language in {path.name}",
-            )
-
-
-def _no_organisations(config: Config) -> Row:
-    path = config.files.organisations
-    found = f"{path.name} names none" if path.exists() else f"there is no {path}"
-    policy = config.support.unknown_sender
-    mend = f"add an [[organisation]] with the client's mail domain to {path.name}"
-    if policy == "accept":
-        return holds("Organisations", f'{found}; unknown_sender = "accept" serves everybody')
-    fate = {"hold": "every mail is held for an agent", "refuse": "every client is refused"}
-    return warns("Organisations", f"{found}: {fate[policy]}", mend)
-
-
-def _ended(organisations: tuple[Organisation, ...], today: date, path: Path) -> Iterator[Row]:
-    for organisation in organisations:
-        if contract_status(organisation, today) is ContractStatus.ENDED:
-            yield warns(
-                "Organisations",
-                f"the contract of {organisation.name} ended on {organisation.contract_end}: "
-                "its mails get no ticket",
-                f"prolong contract_end in {path.name}, or leave it if that is right",
-            )
-
-
-def check_agents(config: Config) -> Iterator[Row]:
-    """Who answers tickets, and who answers for deadlines."""
-    path = config.files.agents
-    agents = load_agents(path)
-    working = [agent for agent in agents if agent.role is not Role.OBSERVER]
-    if not working:
-        found = f"there is no {path}" if not path.exists() else f"{path.name} names none"
-        yield warns(
-            "Agents",
-            f"{found}: tickets are registered, but nobody is told of them",
-            f"add an [[agent]] with name and address to {path.name}",
-        )
-        return
-    yield holds("Agents", f"{count(working, 'agent')} in {path.name}")
-    if not any(agent.role is Role.SUPERVISOR for agent in agents):
-        yield warns(
-            "Agents",
-            "nobody is a supervisor: deadlines that come near or pass are told to agents only",
-            f'give one agent role = "supervisor" in {path.name}',
-        )
-    for agent in agents:
-        if agent.address in config.support.own_addresses:
-            yield fails(
-                "Agents",
-                f"{agent.name} has the desk's own address {agent.address}: mails would circle",
-                f"give the agent a personal address in {path.name}",
-            )
-    yield from _agents_languages(config, agents)
-
-
-def _agents_languages(config: Config, agents: tuple[Agent, ...]) -> Iterator[Row]:
-    languages = Renderer(config.files.templates, config.support.timezone).languages
-    for agent in agents:
-        if agent.language is not None and agent.language not in languages:
-            yield warns(
-                "Agents",
-                f"{agent.name}: there are no templates in {agent.language!r}",
-                f"begin languages with one of {', '.join(sorted(languages))}",
-            )
 
 
 def check_sla(config: Config) -> Iterator[Row]:
@@ -149,7 +48,16 @@ def check_triage(config: Config) -> Iterator[Row]:
 
 def check_model(config: Config) -> Iterator[Row]:
     """The triage model: the shipped one, or the operator's own."""
-    model = load_model(config.files.model or MODELS)
+    folder = config.files.model or MODELS
+    try:
+        model = load_model(folder)
+    except (KeyError, TypeError, ValueError) as error:  # made by another version of mailflow
+        yield fails(
+            "Triage model",
+            f"{folder} does not fit this version of mailflow: {type(error).__name__}: {error}",
+            "train it anew with `mailflow train`, or take model out of [files]",
+        )
+        return
     yield holds("Triage model", f"version {model.version}")
 
 
@@ -226,9 +134,7 @@ def check_secrets(config: Config, *, offline: bool) -> Iterator[Row]:
     users: dict[Server, list[str]] = {}
     for name, server in servers(config):
         if server.username is not None:
-            source = Server.model_construct(
-                **{key: getattr(server, key) for key in SECRET_KEYS}
-            )
+            source = Server.model_construct(**{key: getattr(server, key) for key in SECRET_KEYS})
             users.setdefault(source, []).append(f"[{name}]")
     for source, names in users.items():
         yield from _check_secret(" and ".join(names), source, offline)
@@ -244,10 +150,10 @@ def _check_secret(users: str, server: Server, offline: bool) -> Iterator[Row]:
         found, _, mend = str(error).partition("; ")
         yield fails("Secrets", f"{users} {found}", mend or "see docs/mailboxes.md")
         return
-    if not secret or secret != secret.strip():
+    if secret != secret.strip():
         yield warns(
             "Secrets",
-            f"{users}: the secret is empty or has spaces around it",
+            f"{users}: the secret has spaces around it",
             "take them out: they count as part of the password",
         )
     path = Path(server.password_file) if server.password_file else None
@@ -293,14 +199,3 @@ def check_trust(config: Config) -> Iterator[Row]:
     else:
         by = f"DMARC as checked by {trust.authserv_id}"
         yield holds("Agents' proof", by if trust.agent_proof == "dmarc" else "DKIM, checked here")
-
-
-def count(things: Sized, noun: str) -> str:
-    """Return '1 agent', '2 agents'."""
-    number = len(things)
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def local_day(config: Config, now: datetime) -> date:
-    """Return the date of `now` (aware) where the desk stands."""
-    return now.astimezone(ZoneInfo(config.support.timezone)).date()

@@ -1,6 +1,6 @@
 """What a check found: one row of the table that `mailflow check` prints."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,3 +58,9 @@ def guarded(check: str, look: Callable[[], Iterable[Row]], mend: str) -> Iterato
         yield fails(check, found, advice or mend)
     except Exception as error:
         yield fails(check, f"{type(error).__name__}: {error}", mend)
+
+
+def count(things: Sized, noun: str) -> str:
+    """Return '1 agent', '2 agents'."""
+    number = len(things)
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,8 +13,8 @@ from mailflow.adapters.imap import ImapMailbox
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.tables import Setting
 from mailflow.errors import ConfigError, GatewayError
-from mailflow.services.check_files import count, has_secret, servers
-from mailflow.services.check_rows import Row, fails, holds, skips, warns
+from mailflow.services.check_files import has_secret, servers
+from mailflow.services.check_rows import Row, count, fails, holds, skips, warns
 from mailflow.settings import Config, Imap
 
 LITTLE_SPACE = 1_000_000_000  # bytes: warn below
@@ -30,7 +30,7 @@ WANTED = {
 
 def is_remote(url: str) -> bool:
     """Whether the database is another machine's or process's."""
-    return not url.startswith("sqlite")
+    return "://" in url and not url.startswith("sqlite")
 
 
 def check_database(config: Config, now: datetime) -> Iterator[Row]:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
 from mailflow.config import load_config, with_absolute_paths
 from mailflow.errors import ConfigError
-from mailflow.services import check_files, check_servers
+from mailflow.services import check_directory, check_files, check_servers
 from mailflow.services.check_rows import Row, fails, guarded, holds, skips
 from mailflow.settings import Config
 
@@ -52,10 +53,10 @@ def _checks(
     config: Config, now: datetime, offline: bool
 ) -> list[tuple[str, str, Callable[[], Iterable[Row]]]]:
     """The section that each check depends on, its name, and the check."""
-    today = check_files.local_day(config, now)
+    today = now.astimezone(ZoneInfo(config.support.timezone)).date()
     local: list[tuple[str, str, Callable[[], Iterable[Row]]]] = [
-        ("files", "Organisations", lambda: check_files.check_organisations(config, today)),
-        ("files", "Agents", lambda: check_files.check_agents(config)),
+        ("files", "Organisations", lambda: check_directory.check_organisations(config, today)),
+        ("files", "Agents", lambda: check_directory.check_agents(config)),
         ("trust", "Agents' proof", lambda: check_files.check_trust(config)),
         ("", "Secrets", lambda: check_files.check_secrets(config, offline=offline)),
         ("files", "Folders", lambda: check_files.check_folders(config)),
