@@ -46,9 +46,9 @@ class _Writer:
     mark: Mark = Mark.NONE
     blank_wanted: bool = False
 
-    def write(self, text: str, mark: Mark) -> None:
+    def write(self, text: str, mark: Mark, *, indented: bool = False) -> None:
         if not self.words:
-            text = text.lstrip(" ")
+            text = text if indented else text.lstrip(" ")
             if not text:
                 return
             self.mark = mark
@@ -175,17 +175,17 @@ def _write_text(node: LexborNode, writer: _Writer, mark: Mark, preformatted: boo
     if preformatted:
         first, *others = _INVISIBLE.sub("", text).split("\n")
         if first:
-            writer.write(first, mark)
+            writer.write(first, mark, indented=True)
         for line in others:
             writer.end_line() if writer.words else writer.blank_line(mark)
             if line:
-                writer.write(line, mark)
+                writer.write(line, mark, indented=True)
         return
-    text = _SPACE.sub(_one_space, text)
-    if text:
-        writer.write(text, mark)
-    elif not writer.words and "\u00a0" in (node.text_content or ""):
-        writer.blank_line(mark)
+    joined = _SPACE.sub(_one_space, text)
+    if joined == " " and not writer.words and "\u00a0" in text:
+        writer.blank_line(mark)  # Word writes an empty line as a paragraph of one no-break space
+    elif joined:
+        writer.write(joined, mark)
 
 
 def _one_space(match: re.Match[str]) -> str:

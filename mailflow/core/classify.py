@@ -238,8 +238,6 @@ def _machine_sender(mail: Evidence) -> Verdict | None:
             return Verdict(MessageClass.BOUNCE, "subject of a mail system", Bounce(()))
         return Verdict(MessageClass.AUTO_REPLY, "sent by a mail system")
     null_path = any(value.strip() == "<>" for value in mail.values("return-path"))
-    if null_path and not mail.values("in-reply-to") and not mail.senders:
-        return Verdict(MessageClass.AUTO_REPLY, "no sender and an empty return path")
     if null_path:
         return Verdict(MessageClass.AUTO_REPLY, "empty return path (RFC 3834 section 2)")
     if _AUTOMATIC.search(mail.new_text[:300]) and not _TALKS_BUSINESS.search(mail.new_text[:300]):

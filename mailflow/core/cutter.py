@@ -106,7 +106,7 @@ class Cutter:
             ):
                 index += 1
             end = index
-            while end < len(self.texts) and self.texts[end].strip() and end - index < 8:
+            while end < len(self.texts) and end - index < 8 and not self._is_gap(end):
                 end += 1
             if index >= end or self.label[index] is not Label.NEW:
                 return
@@ -119,6 +119,9 @@ class Cutter:
             if RULE.match(self.texts[below]):
                 self.label[below] = Label.SIGNATURE
             index = stop
+
+    def _is_gap(self, index: int) -> bool:
+        return not self.texts[index].strip() or RULE.match(self.texts[index]) is not None
 
     def _banner_end(self, index: int, end: int) -> int:
         """A banner takes its paragraph, or only its first lines where the mail follows at once."""
@@ -277,8 +280,7 @@ class Cutter:
 
     def _set(self, start: int, end: int, label: Label) -> None:
         for position in range(start, end):
-            if self.label[position] is not Label.SIGNATURE or label is Label.FORWARD:
-                self.label[position] = label
+            self.label[position] = label
 
     def _keep_coloured_answers(self) -> None:
         """Text in colour within the quoted mail is an answer if the new text announces it."""

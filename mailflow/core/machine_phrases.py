@@ -4,9 +4,9 @@
 # (header, pattern of its value, why): any of them means an automatic answer.
 AUTO_REPLY_HEADERS = (
     ("auto-submitted", r"auto-(?:replied|generated|notified|forwarded)", "RFC 3834"),
-    ("x-autoreply", r"(?!no\b|false\b|0\b).", "autoresponder"),
+    ("x-autoreply", r"^(?!no\b|false\b|0\b).", "autoresponder"),
     ("x-autorespond", r".", "autoresponder"),
-    ("x-auto-reply", r"(?!no\b|false\b|0\b).", "autoresponder"),
+    ("x-auto-reply", r"^(?!no\b|false\b|0\b).", "autoresponder"),
     ("x-autoresponder", r".", "autoresponder"),
     ("x-autoreply-from", r".", "autoresponder"),
     ("x-mail-autoreply", r".", "autoresponder"),
@@ -25,9 +25,9 @@ AUTO_REPLY_HEADERS = (
     ("x-zendesk-auto", r".", "ticket system"),
     ("x-freshdesk-auto", r".", "ticket system"),
     ("x-glpi-loop", r".", "ticket system"),
-    ("x-vacation", r"(?!no\b|false\b|0\b).", "vacation responder"),
+    ("x-vacation", r"^(?!no\b|false\b|0\b).", "vacation responder"),
     ("x-vacation-message", r".", "vacation responder"),
-    ("x-oof", r"(?!no\b|false\b|0\b).", "vacation responder"),
+    ("x-oof", r"^(?!no\b|false\b|0\b).", "vacation responder"),
     (
         "x-ms-exchange-generated-message-source",
         r"(?:mailbox rules|oof|antimalware|calendar)",
@@ -163,7 +163,7 @@ CHALLENGE_SUBJECT = (
 # Headers by which lists and bulk mailings show themselves.
 LIST_HEADERS = (
     ("list-id", r"."),
-    ("list-post", r"(?!no\b)."),
+    ("list-post", r"^(?!no\b)."),
     ("mailing-list", r"."),
     ("x-mailing-list", r"."),
     ("x-mailman-version", r"."),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from mailflow.core.header_blocks import MAX_LINE, alternatives, header_block_length, unquoted
+from mailflow.core.header_blocks import alternatives, header_block_length, unquoted
 from mailflow.core.quote_phrases import (
     ATTRIBUTION_STARTS,
     DAY_NAMES,
@@ -122,8 +122,6 @@ def find_opening(lines: Sequence[str], index: int, quoted_after: int) -> Opening
     right behind a doubtful attribution, it settles the doubt.
     """
     line = lines[index]
-    if not line or line.isspace() or len(line) > MAX_LINE:
-        return None
     separator = _find_separator(line)
     if separator is not None:
         return separator

@@ -321,14 +321,4 @@ def _with_close_before(lines: Sequence[str], start: int) -> int:
         if is_rule(line) or is_closing(line) or dangling or _IMAGE.match(line):
             position = above
             continue
-        if is_name(line) and above >= 1 and _closes_above(lines, above):
-            position = above
-            continue
         return position
-
-
-def _closes_above(lines: Sequence[str], index: int) -> bool:
-    above = index - 1
-    while above >= 0 and not lines[above].strip():
-        above -= 1
-    return above >= 0 and is_closing(lines[above])
