@@ -1,5 +1,6 @@
 """Plan what is owed in time beside the deadline: reminders to clients, progress prompts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -49,15 +50,17 @@ def _plan_progress(
     """
     found = deadline(session, desk, ticket, now) if state is State.OPEN else None
     moment = None
-    if found is not None and _is_prompt_waiting(session, ticket, now):
-        return  # the sweep sends it, then the next one is planned
     if found is not None:
         policy = policy_of(session, desk, ticket)
+        if found.priority in policy.progress_every and _is_prompt_waiting(session, ticket, now):
+            return  # the sweep sends it, then the next one is planned
         moment = next_progress_prompt(
             policy, found.priority, found.registered_at, now, found.pauses
         )
     withdraw(session, ticket.id, PROGRESS, now, except_deadline=moment)
-    if moment is not None and not _is_planned(session, ticket, PROGRESS, moment):
+    if moment is None:
+        return
+    if not _revive(session, ticket, moment):
         number = 1 + (
             session.scalar(
                 select(func.count(Reminder.id)).where(
@@ -69,6 +72,40 @@ def _plan_progress(
             or 0
         )
         _plan(session, ticket, PROGRESS, moment, PROGRESS, number, moment)
+
+
+def _revive(session: Session, ticket: Ticket, moment: datetime) -> bool:
+    """Take up a prompt that a pause withdrew without moving it; False where there is none.
+
+    A pause by night moves no opening time: without this the prompts would end there.
+    """
+    row = session.scalar(
+        select(Reminder).where(
+            Reminder.ticket_id == ticket.id,
+            Reminder.track == PROGRESS,
+            Reminder.deadline == moment,
+        )
+    )
+    if row is None:
+        return False
+    if row.status == "withdrawn":
+        row.status, row.done_at = "pending", None
+    return True
+
+
+def put_off(
+    session: Session,
+    desk: Desk,
+    ticket: Ticket,
+    track: str,
+    later: Sequence[Reminder],
+    now: datetime,
+) -> None:
+    """After a reminder that came late, leave the client the usual time before each later one."""
+    policy = policy_of(session, desk, ticket)
+    chase = policy.missing_information if track == MISSING else policy.confirmation
+    for number, row in enumerate(later, start=1):
+        row.moment = max(row.moment, policy.calendar.add_working_days(now, chase.every * number))
 
 
 def _is_prompt_waiting(session: Session, ticket: Ticket, now: datetime) -> bool:

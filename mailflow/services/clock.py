@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.policies import from_json, to_json
@@ -44,10 +44,12 @@ def policy_of(session: Session, desk: Desk, ticket: Ticket) -> SlaPolicy:
 def clock_events(events: Sequence[Event]) -> tuple[ClockEvent, ...]:
     """Return what of a ticket's log moves its clock."""
     found: list[ClockEvent] = []
+    registered = False
     for event in events:
         if event.kind == "registration_sent":
+            registered = True
             found.append(ClockEvent(event.at, "registered", event.data["priority"]))
-        elif event.kind == "priority_changed":
+        elif event.kind == "priority_changed" and registered:  # else the registration knows it
             found.append(ClockEvent(event.at, "priority_changed", event.data["new"]))
         before, after = event.data.get("from"), event.data.get("to")
         if before != after and after is not None:
@@ -102,12 +104,14 @@ def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None
             )
         )
     }
-    sent = _sent_stages(session, ticket.id)
     moments = reminder_moments(
         policy_of(session, desk, ticket), found.priority, found.registered_at, found.pauses
     )
+    sent = _sent_stages(session, ticket.id)
+    told = max((rank for rank, each in enumerate(moments) if each.stage in sent), default=-1)
     for rank, moment in enumerate(moments):
         old = planned.get(moment.stage)
+        is_told = rank <= told and moment.due_moment <= now
         if old is None:
             session.add(
                 Reminder(
@@ -118,28 +122,31 @@ def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None
                     audience=moment.to.value,
                     rank=rank,
                     moment=moment.due_moment,
-                    status=(
-                        "superseded"
-                        if moment.due_moment <= now and moment.stage in sent
-                        else "pending"
-                    ),
+                    status="superseded" if is_told else "pending",
                 )
             )
-        elif old.status == "withdrawn" and old.done_at is not None:
+        elif old.status == "withdrawn" and not is_told:
             old.status, old.done_at, old.moment = "pending", None, moment.due_moment
 
 
 def _sent_stages(session: Session, ticket_id: int) -> frozenset[str]:
-    """The stages that were sent for earlier deadlines: a short pause does not repeat them."""
-    return frozenset(
-        session.scalars(
-            select(Reminder.stage).where(
-                Reminder.ticket_id == ticket_id,
-                Reminder.track == "deadline",
-                Reminder.status == "sent",
-            )
+    """The stages that were sent for earlier deadlines: a short pause does not repeat them.
+
+    A change of priority makes another deadline altogether: what it has missed is told.
+    """
+    changed_at = session.scalar(
+        select(func.max(Event.at)).where(
+            Event.ticket_id == ticket_id, Event.kind == "priority_changed"
         )
     )
+    query = select(Reminder.stage).where(
+        Reminder.ticket_id == ticket_id,
+        Reminder.track == "deadline",
+        Reminder.status == "sent",
+    )
+    if changed_at is not None:
+        query = query.where(Reminder.done_at >= changed_at)
+    return frozenset(session.scalars(query))
 
 
 def withdraw(

@@ -3,37 +3,61 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.store import add_event
 from mailflow.adapters.tables import Reminder, Ticket
 from mailflow.core.decisions import Audience, Notice, NoticeKind, Step
+from mailflow.core.reminders import BREACH
 from mailflow.core.tickets import Action, State
 from mailflow.desk import Desk
+from mailflow.errors import GatewayError
 from mailflow.logs import log
 from mailflow.services.apply import take_step
-from mailflow.services.client_chase import CONFIRMATION, LAST, MISSING, PROGRESS, chase_client
-from mailflow.services.clock import deadline, refresh
+from mailflow.services.client_chase import (
+    CONFIRMATION,
+    LAST,
+    MISSING,
+    PROGRESS,
+    chase_client,
+    put_off,
+)
+from mailflow.services.clock import deadline, policy_of, refresh
 from mailflow.services.owe import owe
+from mailflow.services.silence import hand_over_if_silent
 
 MOST_TICKETS = 500  # in one sweep; the next one goes on with the rest
+LATE = timedelta(minutes=15)  # what is later than this was missed: it waits for opening hours
 
 
 def sweep(desk: Desk) -> int:
-    """Handle all due reminders; return how many were sent. Safe to run anywhere, any time."""
+    """Handle all due reminders; return how many were sent. Safe to run anywhere, any time.
+
+    A ticket that fails is logged and the others go on; the first error is raised at the end.
+    """
     now = desk.clock()
     with desk.database.read() as session:
         due = session.execute(
             select(Reminder.ticket_id, Reminder.track)
             .where(Reminder.status == "pending", Reminder.moment <= now)
             .group_by(Reminder.ticket_id, Reminder.track)
+            .order_by(func.min(Reminder.moment))
             .limit(MOST_TICKETS)
         ).all()
     sent = 0
+    failure: Exception | None = None
     for ticket_id, track in due:
-        with desk.database.begin() as session:
-            sent += _sweep_track(session, desk, ticket_id, track, now)
+        try:
+            with desk.database.begin() as session:
+                sent += _sweep_track(session, desk, ticket_id, track, now)
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.error("reminder.failed", ticket=ticket_id, track=track, exc_info=error)
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return sent
 
 
@@ -56,10 +80,18 @@ def _sweep_track(session: Session, desk: Desk, ticket_id: int, track: str, now: 
         _mark(session, rows, "withdrawn", now)
         return 0
     *milder, urgent = rows
+    opening = _waits_until(session, desk, ticket, urgent, now)
+    if opening is not None:
+        for row in rows:
+            row.moment = opening
+        return 0
+    if urgent.stage == f"{track}-{LAST}" and milder:
+        urgent = milder.pop()  # nothing ends before the last reminder was sent and had its time
     _mark(session, milder, "superseded", now)
     if _mark(session, [urgent], "sent", now) == 0:
         return 0
-    _send(session, desk, ticket, urgent, now)
+    skipped_agent = any(row.audience == "agent" for row in milder)
+    _send(session, desk, ticket, urgent, now, skipped_agent=skipped_agent)
     log.info("reminder.due", ticket=ticket.id, track=track, stage=urgent.stage)
     return 1
 
@@ -76,6 +108,29 @@ def _is_relevant(ticket: Ticket, track: str, reminder: Reminder) -> bool:
     }.get(track)
 
 
+def _waits_until(
+    session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, now: datetime
+) -> datetime | None:
+    """Return the opening that a missed reminder waits for, or None: it is sent now.
+
+    After an outage that ends at night nobody is written to before the opening, except where the
+    policy says so, or where a warning would come after its deadline.
+    """
+    policy = policy_of(session, desk, ticket)
+    calendar = policy.calendar
+    if now - reminder.moment < LATE or calendar.is_within_hours(now):
+        return None
+    opening = calendar.next_open(now)
+    if reminder.track == "deadline":
+        stages = policy.reminders.get(ticket.priority or 0, ())
+        stage = next((each for each in stages if each.name == reminder.stage), None)
+        if stage is None or not stage.open_hours_only:
+            return None
+        if stage.at != BREACH and now < reminder.deadline <= opening:
+            return None
+    return opening
+
+
 def _mark(session: Session, rows: Sequence[Reminder], status: str, now: datetime) -> int:
     if not rows:
         return 0
@@ -87,10 +142,21 @@ def _mark(session: Session, rows: Sequence[Reminder], status: str, now: datetime
     return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def _send(session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, now: datetime) -> None:
+def _send(
+    session: Session,
+    desk: Desk,
+    ticket: Ticket,
+    reminder: Reminder,
+    now: datetime,
+    *,
+    skipped_agent: bool,
+) -> None:
     cause = f"reminder-{reminder.id}"
     if reminder.track == "deadline":
-        _remind_of_deadline(session, desk, ticket, reminder, cause, now)
+        hand_over_if_silent(session, desk, ticket, reminder, now)
+        _remind_of_deadline(
+            session, desk, ticket, reminder, cause, now, skipped_agent=skipped_agent
+        )
     elif reminder.stage == f"{MISSING}-{LAST}":
         take_step(session, desk, ticket, Step("abandoned", Action.ABANDON), now)
         owe(session, desk, Notice(NoticeKind.ABANDONED, Audience.CLIENT), ticket, cause, now)
@@ -112,26 +178,22 @@ def _send(session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, now:
 def _remind_client(
     session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, cause: str, now: datetime
 ) -> None:
-    end = session.scalar(
-        select(Reminder).where(
-            Reminder.ticket_id == ticket.id,
-            Reminder.track == reminder.track,
-            Reminder.deadline == reminder.deadline,
-            Reminder.stage == f"{reminder.track}-{LAST}",
-        )
-    )
-    later = session.scalar(
-        select(Reminder.id).where(
+    later = session.scalars(
+        select(Reminder)
+        .where(
             Reminder.ticket_id == ticket.id,
             Reminder.track == reminder.track,
             Reminder.deadline == reminder.deadline,
             Reminder.rank > reminder.rank,
-            Reminder.rank < 99,
         )
-    )
+        .order_by(Reminder.rank)
+    ).all()
+    if now - reminder.moment >= LATE:
+        put_off(session, desk, ticket, reminder.track, later, now)
+    end = next((each for each in later if each.stage == f"{reminder.track}-{LAST}"), None)
     data = {
         "number": reminder.rank,
-        "last": later is None,
+        "last": all(each is end for each in later),
         "missing": list(ticket.asked),
         "closes_on": end.moment.isoformat() if end is not None else None,
     }
@@ -145,8 +207,16 @@ def _remind_client(
 
 
 def _remind_of_deadline(
-    session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, cause: str, now: datetime
+    session: Session,
+    desk: Desk,
+    ticket: Ticket,
+    reminder: Reminder,
+    cause: str,
+    now: datetime,
+    *,
+    skipped_agent: bool,
 ) -> None:
+    """Tell who the stage is for; an agent whose own stage was skipped reads the escalation too."""
     found = deadline(session, desk, ticket, now)
     escalates = reminder.audience == "supervisor"
     data = {
@@ -157,8 +227,11 @@ def _remind_of_deadline(
     }
     kind = NoticeKind.AGENT_ESCALATION if escalates else NoticeKind.AGENT_REMINDER
     audience = Audience.SUPERVISOR if escalates else Audience.AGENT
-    add_event(session, ticket, "escalated" if escalates else "reminded", now, "mailflow", data)
+    logged = {**data, "agent": ticket.agent}
+    add_event(session, ticket, "escalated" if escalates else "reminded", now, "mailflow", logged)
     owe(session, desk, Notice(kind, audience, data), ticket, cause, now)
+    if escalates and skipped_agent:
+        owe(session, desk, Notice(kind, Audience.AGENT, data), ticket, cause, now)
 
 
 def in_hours(duration: timedelta) -> str:
