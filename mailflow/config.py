@@ -51,7 +51,7 @@ def with_absolute_paths(config: Config) -> Config:
         if relative and relative != ":memory:":
             url = f"sqlite:///{folder / relative}"
     changes: dict[str, Any] = {"files": files, "database": Database(url=url)}
-    for name in ("imap", "smtp"):
+    for name in ("imap", "smtp", "journal"):
         server: Server | None = getattr(config, name)
         if server is not None:
             paths = {

@@ -5,24 +5,28 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import schedule
 from sqlalchemy import select, update
 
 from mailflow.adapters.imap import ImapMailbox
+from mailflow.adapters.leases import RENEW_SECONDS, hold, release
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.tables import Inbound, OutboxMail
 from mailflow.desk import Desk
-from mailflow.errors import GatewayError
+from mailflow.errors import ConfigError, GatewayError
 from mailflow.logs import log
 from mailflow.services.intake import poll
+from mailflow.services.journal import settle
 from mailflow.services.outbox import send_due
 from mailflow.services.process import process_due
 from mailflow.services.sweep import sweep
 from mailflow.workers import is_dead
 
 SWEEP_SECONDS = 20
+JOURNAL_SECONDS = 5
 SLICE_SECONDS = 1.0  # the longest wait before a signal is seen
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
@@ -62,12 +66,16 @@ class Daemon:
         self._stop = threading.Event()
         self._mailbox: ImapMailbox | None = None
         self._gateway = SmtpGateway(desk.config.smtp)
+        self._lease: str | None = None
+        self._renew_at = 0.0
         self._imap_backoff = Backoff()
         self._smtp_backoff = Backoff()
         self._database_backoff = Backoff()
         self._jobs = schedule.Scheduler()
         self.failed_jobs: dict[str, int] = {}
         self._every(sweep_seconds, "sweep", lambda: sweep(desk))
+        if desk.config.journal is not None:
+            self._every(JOURNAL_SECONDS, "journal", lambda: settle(desk))
 
     def stop(self) -> None:
         """Ask the loop to end after the mail in hand. Safe from any thread or signal."""
@@ -78,35 +86,41 @@ class Daemon:
         self._catch_signals()
         log.info("daemon.started", worker=self._desk.worker)
         self._desk.triager  # noqa: B018  (loaded before the first mail, not with it)
-        self._recover()
-        while not self._stop.is_set():
-            busy = self.turn()
-            if not busy:
-                self._wait()
-        self.close()
+        try:
+            self._recover()
+            while not self._stop.is_set():
+                busy = self.turn()
+                if not busy:
+                    self._wait()
+        finally:
+            self.close()
         log.info("daemon.stopped")
 
     def run_once(self) -> int:
         """Take in all that is there, process and send it, sweep once; return the mails taken in.
 
-        Raises GatewayError where a server fails, after doing what could be done without it.
+        Raises GatewayError or ConfigError where a server fails, after doing what could be done
+        without it.
         """
-        failure: GatewayError | None = None
+        failure: GatewayError | ConfigError | None = None
         taken = 0
-        self._recover()
         try:
-            taken = self._poll()
-        except GatewayError as error:
-            failure = error
-        while process_due(self._desk) and not self._stop.is_set():
-            pass
-        sweep(self._desk)
-        try:
-            while send_due(self._desk, self._gateway) and not self._stop.is_set():
+            self._recover()
+            try:
+                taken = self._poll()
+            except (GatewayError, ConfigError) as error:
+                failure = error
+            while process_due(self._desk) and not self._stop.is_set():
                 pass
-        except GatewayError as error:
-            failure = failure or error
-        self.close()
+            sweep(self._desk)
+            settle(self._desk)
+            try:
+                while send_due(self._desk, self._gateway) and not self._stop.is_set():
+                    pass
+            except (GatewayError, ConfigError) as error:
+                failure = failure or error
+        finally:
+            self.close()
         if failure is not None:
             raise failure
         return taken
@@ -130,8 +144,12 @@ class Daemon:
         return busy
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and give the mailbox free for another worker."""
         self._gateway.close()
+        if self._lease is not None:
+            with suppress(GatewayError):
+                release(self._desk.database, self._lease, self._desk.worker)
+            self._lease = None
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
@@ -153,10 +171,9 @@ class Daemon:
             return False
         try:
             count = self._poll()
-        except GatewayError as error:
-            if self._mailbox is None:  # not the mailbox but the database
+        except (GatewayError, ConfigError) as error:
+            if self._mailbox is None or self._mailbox.is_open:  # not it but the database failed
                 raise
-            self._mailbox.close()
             self._mailbox = None
             log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
             return False
@@ -165,7 +182,7 @@ class Daemon:
 
     def _poll(self) -> int:
         settings = self._desk.config.imap
-        if settings is None:
+        if settings is None or not self._holds_mailbox():
             return 0
         if self._mailbox is None:
             self._mailbox = ImapMailbox(settings, self._desk.config.limits.max_mail_bytes)
@@ -173,12 +190,33 @@ class Daemon:
             log.info("imap.connected", mailbox=self._mailbox.name)
         return poll(self._desk, self._mailbox)
 
+    def _holds_mailbox(self) -> bool:
+        """Whether reading the mailbox is ours: one worker does it, the others only process."""
+        settings = self._desk.config.require_imap()
+        name = f"{settings.username}@{settings.host}:{settings.port}/{settings.folder}"
+        desk = self._desk
+        had, self._lease = self._lease, None
+        if hold(desk.database, name, desk.worker, desk.clock()):
+            self._lease, self._renew_at = name, time.monotonic() + RENEW_SECONDS
+        elif had is not None and self._mailbox is not None:
+            self._mailbox.close()
+            self._mailbox = None
+        return self._lease is not None
+
+    def _is_wait_over(self, until: float) -> bool:
+        """Asked once a second while waiting in IDLE; the lease is renewed on the way."""
+        if self._stop.is_set() or time.monotonic() >= until:
+            return True
+        return time.monotonic() >= self._renew_at and not self._holds_mailbox()
+
     def _try_smtp(self) -> bool:
         if not self._smtp_backoff.is_open():
             return False
         try:
             sent = send_due(self._desk, self._gateway)
-        except GatewayError as error:
+        except (GatewayError, ConfigError) as error:
+            if self._gateway.is_open:  # not it but the database failed
+                raise
             log.warning("smtp.failed", error=str(error), again_in=self._smtp_backoff.failed())
             return False
         self._smtp_backoff.worked()
@@ -196,8 +234,8 @@ class Daemon:
             if not self._mailbox.can_idle():
                 self._stop.wait(max(until - time.monotonic(), 0.05))
                 return
-            self._mailbox.wait_until(lambda: self._stop.is_set() or time.monotonic() >= until)
-        except GatewayError as error:
+            self._mailbox.wait_until(lambda: self._is_wait_over(until))
+        except (GatewayError, ConfigError) as error:
             self._mailbox = None
             log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
 

@@ -191,7 +191,21 @@ class Smtp(Server):
     """The server that takes our mails."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 465
-    journal_address: str | None = None
+
+
+class Journal(Server):
+    """A mailbox that gets a copy of each outgoing mail, to look up what was sent."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 993
+    folder: str = "INBOX"
+    settle_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    patience_seconds: Annotated[float, Field(ge=1)] = 900.0
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return _plain_address(value)
 
 
 class Database(Section):
@@ -241,6 +255,7 @@ class Config(Section):
     support: Support
     imap: Imap | None = None
     smtp: Smtp
+    journal: Journal | None = None
     database: Database = Database()
     files: Files = Files()
     trust: Trust = Trust()

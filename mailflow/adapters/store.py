@@ -93,7 +93,8 @@ def claim_inbound(
 ) -> list[int]:
     """Claim up to `limit` mails that are due, oldest first; whoever holds a claim works alone.
 
-    A claim that ran out (its worker died) may be taken by another. A mail that was tried before
+    A claim that ran out (its worker died) may be taken by another, and so may one that reaches
+    too far into the future: then the clock was put back. A mail that was tried before
     is claimed alone: should it end its worker again, it takes no others with it.
     """
     due = (
@@ -102,6 +103,7 @@ def claim_inbound(
             or_(
                 (Inbound.status == "new") & (Inbound.next_attempt_at <= now),
                 (Inbound.status == "processing") & (Inbound.claimed_until <= now),
+                (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
             )
         )
         .order_by(Inbound.id)
