@@ -18,6 +18,7 @@ from mailflow.adapters.tables import Inbound, OutboxMail
 from mailflow.desk import Desk
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.logs import log
+from mailflow.services.digest import MorningDigest
 from mailflow.services.intake import poll
 from mailflow.services.journal import settle
 from mailflow.services.outbox import send_due
@@ -26,6 +27,7 @@ from mailflow.services.sweep import sweep
 from mailflow.workers import is_dead
 
 SWEEP_SECONDS = 20
+DIGEST_SECONDS = 60
 JOURNAL_SECONDS = 5
 SLICE_SECONDS = 1.0  # the longest wait before a signal is seen
 FIRST_BACKOFF = 1.0
@@ -73,7 +75,9 @@ class Daemon:
         self._database_backoff = Backoff()
         self._jobs = schedule.Scheduler()
         self.failed_jobs: dict[str, int] = {}
+        self._digest = MorningDigest(desk)
         self._every(sweep_seconds, "sweep", lambda: sweep(desk))
+        self._every(DIGEST_SECONDS, "digest", self._digest)
         if desk.config.journal is not None:
             self._every(JOURNAL_SECONDS, "journal", lambda: settle(desk))
 
@@ -113,6 +117,7 @@ class Daemon:
             while process_due(self._desk) and not self._stop.is_set():
                 pass
             sweep(self._desk)
+            self._digest()
             settle(self._desk)
             try:
                 while send_due(self._desk, self._gateway) and not self._stop.is_set():
