@@ -10,6 +10,8 @@ from mailflow.core.decisions import Audience, Json, Notice, NoticeKind, Step
 from mailflow.core.tickets import Action, State, Ticket, next_state
 from mailflow.errors import StateError
 
+SPLIT_DONE = "the last mail has its own ticket"
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -79,24 +81,20 @@ def _answer(outcome: Outcome, text: str, actor: Actor) -> Outcome:
 
 def _with(
     outcome: Outcome,
-    step: Step | None,
+    step: Step,
     *notices: Notice,
     done: str = "",
     labels: Mapping[str, Json] | None = None,
 ) -> Outcome:
     """Return `outcome` with one more step, its effect on the ticket, and its notices."""
     ticket = outcome.ticket
-    steps = outcome.steps
-    if step is not None:
-        if step.action is not None:
-            ticket = replace(ticket, state=next_state(ticket.state, step.action))
-        priority = step.changes.get("priority", ticket.priority)
-        ticket = replace(ticket, priority=priority)
-        steps = (*steps, step)
+    if step.action is not None:
+        ticket = replace(ticket, state=next_state(ticket.state, step.action))
+    ticket = replace(ticket, priority=step.changes.get("priority", ticket.priority))
     return replace(
         outcome,
         ticket=ticket,
-        steps=steps,
+        steps=(*outcome.steps, step),
         notices=(*outcome.notices, *notices),
         done=(*outcome.done, done) if done else outcome.done,
         labels={**outcome.labels, **(labels or {})},
@@ -291,7 +289,7 @@ def _split(
     outcome: Outcome, command: Command, actor: Actor, agents: Sequence[Agent], text: str
 ) -> Outcome:
     step = Step("split", data={"by": actor.name})
-    return replace(_with(outcome, step, done="the last mail has its own ticket"), splits=True)
+    return replace(_with(outcome, step, done=SPLIT_DONE), splits=True)
 
 
 def _allow(

@@ -162,7 +162,11 @@ def _workaround_confirmed(
         ),
         notices=(
             Notice(NoticeKind.PRIORITY_CHANGED, Audience.CLIENT, change),
-            Notice(NoticeKind.AGENT_REPLY, Audience.AGENT, {"confirmation": said}),
+            Notice(
+                NoticeKind.AGENT_REPLY,
+                Audience.AGENT,
+                {"confirmation": {**said, "verdict": "workaround"}},
+            ),
         ),
     )
 

@@ -11,7 +11,7 @@ from mailflow.adapters.signatures import FindTxt, check_signatures, find_txt
 from mailflow.adapters.store import add_event, loads_of_agents
 from mailflow.adapters.tables import OutboxMail, RawMail, Ticket
 from mailflow.core.acting import Actor
-from mailflow.core.agents import Agent, choose_agent
+from mailflow.core.agents import Agent, Role, choose_agent
 from mailflow.core.authority import Proof, Signature, check_sender
 from mailflow.core.commands import parse_orders
 from mailflow.core.decide import Facts
@@ -48,9 +48,8 @@ def handle_agent_mail(
         data = {"claims": agent.address, "reason": proof.reason}
         add_event(session, ticket, "command_mail_held", now, "mailflow", data, inbound_id)
         reason = f"a mail in the name of {agent.name} was not obeyed: {proof.reason}"
-        to_agent = Notice(
-            NoticeKind.AGENT_PROBLEM, Audience.AGENT, {"reason": reason, "to": agent.address}
-        )
+        told = {"reason": reason, "not_obeyed": proof.reason, "to": agent.address}
+        to_agent = Notice(NoticeKind.AGENT_PROBLEM, Audience.AGENT, told)
         owe(session, desk, to_agent, ticket, cause, now)
         return Decision(QUARANTINED, reason, ticket_id=ticket_id)
     if message.message_class is not MessageClass.PERSON:
@@ -83,8 +82,10 @@ def _obey(
     actor = Actor(agent.name, agent.address, agent.role)
     cause = f"in-{inbound_id}"
     progress: tuple[Notice, ...] = ()
-    if orders.answer and not orders.has_commands and _answers_prompt(session, message):
-        data = {"text": orders.answer, "author": agent.name}
+    may_act = agent.role is not Role.OBSERVER
+    is_text = bool(orders.answer) and not orders.has_commands
+    if may_act and is_text and _answers_prompt(session, message):
+        data = {"text": orders.answer, "author": agent.name, "attachments_of": inbound_id}
         progress = (Notice(NoticeKind.PROGRESS, Audience.CLIENT, data),)
         orders = replace(orders, answer="")
     transcript = order(
@@ -102,7 +103,7 @@ def _obey(
         }
         report = Notice(NoticeKind.AGENT_TRANSCRIPT, Audience.AGENT, report_data)
         owe(session, desk, report, ticket, cause, now, inbound_id=inbound_id)
-    if orders.answer or progress:
+    if may_act and (orders.answer or progress):
         _show_colleagues(session, desk, message, agent, ticket, inbound_id, now)
     return transcript
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.outgoing import File, OutboundMessage, clean_header, is_sendable
@@ -39,6 +39,9 @@ REPLIES = frozenset(
     }
 )
 STANDARD_POLICY = load_policies().base
+SHOWS_FILES = frozenset({NoticeKind.AGENT_REPLY, NoticeKind.AGENT_REVIEW})
+SMALLEST_SCREENSHOT = 12_000  # bytes; smaller images in the text are logos of signatures
+MOST_FILE_BYTES = 20_000_000  # in one mail; larger ones stay with the stored mail
 LONGEST_CLIENT_TEXT = 20_000  # characters of the client's text in a mail to an agent
 
 
@@ -64,7 +67,7 @@ def compose(session: Session, desk: Desk, row: OutboxMail, now: datetime) -> Out
     context = _context(session, desk, row, kind, ticket, subject, now)
     words = desk.renderer.render(kind, row.language, context)
     support = desk.config.support
-    author = str(row.data.get("author") or "") if kind in IN_PERSON else ""
+    author = _author(desk, row)
     name = f"{author} ({support.name})" if author else support.name
     return OutboundMessage(
         message_id=row.message_id,
@@ -78,14 +81,21 @@ def compose(session: Session, desk: Desk, row: OutboxMail, now: datetime) -> Out
         date=now,
         in_reply_to=parent.message_id,
         references=(*parent.references, *_root(desk, ticket, for_agents)),
-        auto_submitted=_auto_submitted(kind),
-        files=_files(session, row),
+        auto_submitted=_auto_submitted(kind, author),
+        files=_files(session, row, kind, ticket),
     )
 
 
-def _auto_submitted(kind: NoticeKind) -> str | None:
+def _author(desk: Desk, row: OutboxMail) -> str:
+    """The agent whose own words this mail carries to the client, or ''."""
+    author = str(row.data.get("author") or "")
+    has_words = bool(row.data.get("text") or row.data.get("question"))
+    return author if has_words and any(agent.name == author for agent in desk.agents) else ""
+
+
+def _auto_submitted(kind: NoticeKind, author: str) -> str | None:
     """Source: RFC 3834 section 5: a person's words carry no such header."""
-    if kind in IN_PERSON:
+    if kind in IN_PERSON or author:
         return None
     return "auto-replied" if kind in REPLIES else "auto-generated"
 
@@ -235,6 +245,10 @@ def _has_standard_target(session: Session, desk: Desk, ticket: Ticket) -> bool:
 def _client_text(session: Session, row: OutboxMail, ticket: Ticket | None) -> str:
     """The words of the mail in hand (a client's, or a colleague's answer), else the ticket's."""
     mail = session.get(Inbound, row.inbound_id) if row.inbound_id else None
+    if mail is not None and mail.message_class == "bounce":
+        return ""
+    if row.kind == NoticeKind.AGENT_NEW:
+        mail = None  # what the client wrote until then, whoever's mail made this one be sent
     text = (mail.new_text if mail else None) or (ticket.text if ticket else "")
     return text if len(text) <= LONGEST_CLIENT_TEXT else text[:LONGEST_CLIENT_TEXT] + "\n[…]"
 
@@ -269,18 +283,43 @@ def _findings(session: Session, ticket: Ticket | None) -> list[dict[str, Any]]:
     return found
 
 
-def _files(session: Session, row: OutboxMail) -> tuple[File, ...]:
+def _files(
+    session: Session, row: OutboxMail, kind: NoticeKind, ticket: Ticket | None
+) -> tuple[File, ...]:
     """The files that an agent's answer or a client's mail brought, to go along."""
-    ids = row.data.get("attachments_of")
+    ids: list[int] = []
+    if row.data.get("attachments_of"):
+        ids = [int(row.data["attachments_of"])]
+    elif kind is NoticeKind.AGENT_NEW and ticket is not None:
+        ids = list(session.scalars(_mails_of_client(ticket)))
+    elif kind in SHOWS_FILES and row.inbound_id is not None:
+        ids = [row.inbound_id]
     if not ids:
         return ()
+    is_shown = Attachment.inline.is_(False) | (
+        Attachment.content_type.startswith("image/") & (Attachment.size >= SMALLEST_SCREENSHOT)
+    )
     rows = session.execute(
         select(Attachment, Blob.content)
         .join(Blob, Blob.sha256 == Attachment.sha256)
-        .where(Attachment.inbound_id == ids, Attachment.inline.is_(False))
+        .where(Attachment.inbound_id.in_(ids), is_shown)
         .order_by(Attachment.id)
     )
-    return tuple(File(file.filename, file.content_type, content) for file, content in rows)
+    found: dict[str, File] = {}
+    size = 0
+    for file, content in rows:
+        size += len(content) if file.sha256 not in found else 0
+        if size <= MOST_FILE_BYTES:
+            found.setdefault(file.sha256, File(file.filename, file.content_type, content))
+    return tuple(found.values())
+
+
+def _mails_of_client(ticket: Ticket) -> Select[int]:
+    return (
+        select(Inbound.id)
+        .where(Inbound.ticket_id == ticket.id, Inbound.sender == ticket.requester)
+        .order_by(Inbound.id)
+    )
 
 
 def with_datetimes(value: Any, key: str = "") -> Any:

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.store import count_automatic_mails, participants_of, snapshot
-from mailflow.adapters.tables import Inbound, OutboxMail, Ticket
-from mailflow.core.agents import find_agent
+from mailflow.adapters.tables import Event, Inbound, OutboxMail, Ticket
+from mailflow.core.agents import Agent, find_agent
 from mailflow.core.decide import Facts
 from mailflow.core.followups import FollowUpRules
 from mailflow.core.guard import may_send_more
@@ -29,13 +29,18 @@ class Thread:
     reason: str
 
 
-def gather(session: Session, desk: Desk, message: InboundMessage) -> Facts:
-    """Return all facts about `message` and its sender, as they stand in this transaction."""
+def gather(
+    session: Session, desk: Desk, message: InboundMessage, *, split_off: bool = False
+) -> Facts:
+    """Return all facts about `message` and its sender, as they stand in this transaction.
+
+    `split_off`: an agent gave it a ticket of its own, whatever thread it is in.
+    """
     support = desk.config.support
     now = desk.clock()
     address = message.sender.address if message.sender else ""
     organisation = find_organisation(desk.organisations, address) if address else None
-    thread = find_thread(session, desk, message)
+    thread = None if split_off else find_thread(session, desk, message)
     policy = desk.policy_for(organisation)
     return Facts(
         own_addresses=support.own_addresses,
@@ -50,7 +55,7 @@ def gather(session: Session, desk: Desk, message: InboundMessage) -> Facts:
         thread_reason=thread.reason if thread else "no thread of ours",
         outsider=thread is not None and not _belongs(session, thread, address),
         in_agent_thread=thread is not None and thread.role is ThreadRole.AGENT,
-        agent=find_agent(desk.agents, address),
+        agent=_claimed_agent(desk, message),
         watchers=_watchers(desk, message),
         bounced=_bounced(session, desk, message),
         in_quota=may_send_more(
@@ -82,8 +87,9 @@ def _by_token(session: Session, desk: Desk, message: InboundMessage) -> Thread |
         ids = (*ids, message.bounce.original_message_id or "")
     for texts, what in ((ids, "it answers a mail of ours"), (addressed, "the reply address")):
         for token in find_tokens(desk.database.thread_key(), texts):
-            row = session.get(Ticket, token.ticket_id)
-            if row is not None:
+            found = session.get(Ticket, token.ticket_id)
+            if found is not None:
+                row = merged_into(session, found)
                 return Thread(row, token.role, f"{what} in {_name(row)}")
     return None
 
@@ -100,19 +106,33 @@ def _by_known_mail(session: Session, message: InboundMessage) -> Thread | None:
         .order_by(Inbound.id.desc())
         .limit(1)
     )
-    return (
-        Thread(row, ThreadRole.CLIENT, f"it goes on from a mail in {_name(row)}") if row else None
-    )
+    if row is None:
+        return None
+    row = merged_into(session, row)
+    return Thread(row, ThreadRole.CLIENT, f"it goes on from a mail in {_name(row)}")
 
 
 def _by_reference(session: Session, desk: Desk, message: InboundMessage) -> Thread | None:
     for reference in find_references(message.subject, desk.config.support.reference_prefix):
         row = session.scalar(select(Ticket).where(Ticket.reference == reference))
         if row is not None:
+            row = merged_into(session, row)
             thread = Thread(row, ThreadRole.CLIENT, f"the subject names {reference}")
             if message.sender and _belongs(session, thread, message.sender.address):
                 return thread
     return None
+
+
+def merged_into(session: Session, row: Ticket) -> Ticket:
+    """Return the ticket that goes on for a merged one; itself where it was not merged."""
+    seen = {row.id}
+    while row.state == "closed" and row.linked_to is not None and row.linked_to not in seen:
+        merged = select(Event.id).where(Event.ticket_id == row.id, Event.kind == "merged").limit(1)
+        if session.scalar(merged) is None:
+            break
+        row = session.get_one(Ticket, row.linked_to)
+        seen.add(row.id)
+    return row
 
 
 def _by_subject(session: Session, desk: Desk, message: InboundMessage) -> Thread | None:
@@ -142,6 +162,12 @@ def _belongs(session: Session, thread: Thread, address: str) -> bool:
         return False  # a client who holds an agent's mail got it from somewhere else
     people = {person.address for person in participants_of(session, thread.ticket.id)}
     return address == thread.ticket.requester or address in people
+
+
+def _claimed_agent(desk: Desk, message: InboundMessage) -> Agent | None:
+    """The agent that From names, be it among others: whose mail this claims to be."""
+    found = (find_agent(desk.agents, sender.address) for sender in message.senders)
+    return next((agent for agent in found if agent is not None), None)
 
 
 def _watchers(desk: Desk, message: InboundMessage) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from mailflow.services.owe import tell_agents
 LEASE = timedelta(seconds=60)
 BATCH = 20
 MOST_ATTEMPTS = 3
+SPLIT_OFF = "split"  # the outcome of a mail that `ticket_actions` gave back
 RISKY_BYTES = 2_000_000  # larger mails, and second attempts, are parsed in a child process
 
 
@@ -40,6 +41,7 @@ class Reading:
     message: InboundMessage
     triage: Triage | None
     thread_text: str  # the text that the triage was made with, from the ticket's thread
+    split_off: bool = False  # an agent gave it a ticket of its own
 
 
 def process_due(desk: Desk) -> int:
@@ -64,6 +66,7 @@ def _read(desk: Desk, inbound_id: int) -> Reading | None:
         return None
     own = desk.config.support.own_addresses
     limits = desk.config.limits
+    structlog.contextvars.bind_contextvars(mail=inbound_id)
     try:
         if len(raw) > RISKY_BYTES or row.attempts > 1:
             message = parse_in_child(
@@ -74,15 +77,33 @@ def _read(desk: Desk, inbound_id: int) -> Reading | None:
     except MessageError as error:
         quarantine(desk, inbound_id, str(error))
         return None
-    return Reading(inbound_id, message, None, "")
+    except Exception as error:
+        _try_again(desk, inbound_id, error)
+        return None
+    finally:
+        structlog.contextvars.unbind_contextvars("mail")
+    return Reading(inbound_id, message, None, "", split_off=row.outcome == SPLIT_OFF)
 
 
 def _triage_all(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
-    """Triage together those mails that need it: models are faster on many."""
+    """Triage together those mails that need it: models are faster on many.
+
+    Where that fails, each is triaged alone later on, so that the one at fault fails alone.
+    """
+    try:
+        return _triage_together(desk, readings)
+    except GatewayError:
+        raise
+    except Exception as error:
+        log.error("triage.failed", mails=len(readings), exc_info=error)
+        return list(readings)
+
+
+def _triage_together(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
     wanted: list[tuple[int, InboundMessage, str]] = []
     with desk.database.read() as session:
         for index, reading in enumerate(readings):
-            facts = gather(session, desk, reading.message)
+            facts = gather(session, desk, reading.message, split_off=reading.split_off)
             if needs_triage(reading.message, facts):
                 text = _thread_text(session, facts)
                 wanted.append((index, _with_thread(reading.message, facts, text), text))
@@ -133,7 +154,7 @@ def _commit(desk: Desk, reading: Reading) -> Decision | None:
         row = session.get_one(Inbound, reading.inbound_id, with_for_update=True)
         if row.status != "processing" or row.claimed_by != desk.worker:
             return None  # our claim ran out and another worker has it
-        facts = gather(session, desk, message)
+        facts = gather(session, desk, message, split_off=reading.split_off)
         triage = reading.triage
         if needs_triage(message, facts):
             text = _thread_text(session, facts)
