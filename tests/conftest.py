@@ -1,14 +1,29 @@
 """Fixtures for all tests: desks, real mail servers, a triager."""
 
+import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailflow.adapters.triager import Triager
-from mailflow.demo.servers import EmbeddedImap, EmbeddedSmtp
+from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, EmbeddedSmtp
 from mailflow.desk import Desk
 from tests.factories_desk import DeskFactory, MovableClock, make_migrated_database
+from tests.servers.boxes import Box
+from tests.servers.certificates import Certificates, make_certificates
+from tests.servers.dovecot import MISSING, Dovecot, find_dovecot
+
+_numbers = itertools.count(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests that need Dovecot are skipped where it is missing, but fail in CI."""
+    if item.get_closest_marker("dovecot") is not None and find_dovecot() is None:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +87,50 @@ def imap_server() -> Iterator[EmbeddedImap]:
     """A pymap server for one test alone, with an empty INBOX."""
     with EmbeddedImap() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority of this test run, and a server certificate for the name 'localhost'."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def dovecot(certificates: Certificates) -> Iterator[Dovecot]:
+    """A real Dovecot for the whole run; each test adds a user of its own."""
+    with Dovecot(certificates) as server:
+        yield server
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> str:
+    """A file with the password of the test servers."""
+    path = tmp_path / "password.txt"
+    path.write_text(PASSWORD + "\n", "utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def pymap_box(pymap_server: EmbeddedImap) -> Box:
+    """Two folders of the pymap server."""
+    number = next(_numbers)
+    box = Box(pymap_server.port, USER, f"Support{number}", f"Processed{number}", "pymap")
+    with box.session() as client:
+        client.create_folder(box.folder)
+    return box
+
+
+@pytest.fixture
+def dovecot_box(dovecot: Dovecot) -> Box:
+    """Two folders of a new Dovecot user."""
+    box = Box(dovecot.port, dovecot.add_user(), "Support", "Processed", "dovecot")
+    with box.session() as client:
+        client.create_folder(box.folder)
+    return box
+
+
+@pytest.fixture(params=["pymap", pytest.param("dovecot", marks=pytest.mark.dovecot)])
+def box(request: pytest.FixtureRequest) -> Box:
+    """A mailbox, on each of the two IMAP servers in turn."""
+    found: Box = request.getfixturevalue(f"{request.param}_box")
+    return found

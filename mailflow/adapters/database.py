@@ -63,13 +63,22 @@ class Database:
     def thread_key(self) -> bytes:
         """The secret that signs thread tokens: made once, kept with the data."""
         if self._thread_key is None:
-            with self.begin() as session:
-                found = session.get(tables.Setting, "thread_key")
-                if found is None:
-                    found = tables.Setting(name="thread_key", value=secrets.token_hex(32))
-                    session.add(found)
-                self._thread_key = bytes.fromhex(found.value)
+            found = self._stored_thread_key()
+            if found is None:
+                try:
+                    with self.begin() as session:
+                        found = secrets.token_hex(32)
+                        session.add(tables.Setting(name="thread_key", value=found))
+                except IntegrityError:  # another process was quicker
+                    found = self._stored_thread_key()
+            self._thread_key = bytes.fromhex(str(found))
         return self._thread_key
+
+    def _stored_thread_key(self) -> str | None:
+        with self.read() as session:
+            return session.scalar(
+                select(tables.Setting.value).where(tables.Setting.name == "thread_key")
+            )
 
     def close(self) -> None:
         """Close all connections."""
@@ -91,6 +100,8 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
             f"database.url: {error}; expected sqlite:///mailflow.db or "
             "postgresql+psycopg://user@host/name (pip install 'mailflow[postgresql]')"
         ) from error
+    except OSError as error:
+        raise GatewayError(f"database.url: cannot make the folder of the file: {error}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -98,8 +109,12 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
         if migrate:
             upgrade(engine)
     except (DBAPIError, OSError) as error:
+        engine.dispose()
         raise GatewayError(f"the database {parsed.render_as_string()} failed: {error}") from error
-    return Database(engine)
+    database = Database(engine)
+    if migrate:
+        database.thread_key()  # now: made inside another transaction it would wait for that one
+    return database
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:

@@ -1,9 +1,11 @@
 """Read a mailbox over IMAP. UID and UIDVALIDITY are the only keys; flags decide nothing."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError, LoginError
@@ -44,6 +46,11 @@ class ImapMailbox:
         """What the ledger calls this mailbox: user and server."""
         return f"{self._settings.username}@{self._settings.host}:{self._settings.port}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a session stands; a failure ends it."""
+        return self._client is not None
+
     def __enter__(self) -> "ImapMailbox":
         self.open()
         return self
@@ -83,9 +90,9 @@ class ImapMailbox:
             self.select(settings.folder)
         except LoginError as error:
             self.close()
-            raise GatewayError(
-                f"IMAP {self.name}: login refused: {error}", permanent=True
-            ) from error
+            refused = not isinstance(error.__context__, IMAPClient.AbortError)  # not cut off
+            what = "login refused" if refused else "login failed"
+            raise GatewayError(f"IMAP {self.name}: {what}: {error}", permanent=refused) from error
         except FAILURES as error:
             self.close()
             raise GatewayError(f"IMAP {self.name}: {error}") from error
@@ -110,9 +117,10 @@ class ImapMailbox:
 
     def select(self, folder: str, *, readonly: bool = False) -> None:
         """Select `folder`; what the server said of its UIDs is in `uidvalidity` and `uidnext`."""
-        answer = self._ready().select_folder(folder, readonly=readonly)
-        self.uidvalidity = int(answer[b"UIDVALIDITY"])
-        self.uidnext = int(answer.get(b"UIDNEXT", 0))
+        with self._failing():
+            answer = self._ready().select_folder(folder, readonly=readonly)
+            self.uidvalidity = int(answer[b"UIDVALIDITY"])
+            self.uidnext = int(answer.get(b"UIDNEXT", 0))
 
     def uids(self, first: int = 1) -> list[int]:
         """Return the UIDs of the selected folder from `first` on, in ascending order."""
@@ -130,7 +138,7 @@ class ImapMailbox:
         with self._failing():
             for start in range(0, len(uids), BATCH_MAILS * 4):
                 chunk = uids[start : start + BATCH_MAILS * 4]
-                answer = self._ready().fetch(chunk, ["RFC822.SIZE"])
+                answer = self._fetch(chunk, "RFC822.SIZE")
                 sizes = {uid: int(answer[uid][b"RFC822.SIZE"]) for uid in chunk if uid in answer}
                 for batch in _batches(sizes, self._max_bytes):
                     yield self._fetch_batch(batch, sizes)
@@ -138,13 +146,17 @@ class ImapMailbox:
     def _fetch_batch(self, batch: list[int], sizes: dict[int, int]) -> list[Fetched]:
         oversize = sizes[batch[0]] > self._max_bytes
         part = "BODY.PEEK[HEADER]" if oversize else "BODY.PEEK[]"
-        answer = self._ready().fetch(batch, [part])
+        answer = self._fetch(batch, part)
         key = part.replace(".PEEK", "").encode()
         return [
             Fetched(uid, answer[uid][key], sizes[uid], oversize)
             for uid in batch
             if answer.get(uid, {}).get(key) is not None
         ]
+
+    def _fetch(self, uids: Sequence[int], part: str) -> dict[int, dict[bytes, Any]]:
+        client = self._ready()
+        return dict(_despite_expunges(client, lambda: client.fetch(uids, [part])))
 
     def file(self, uids: Sequence[int]) -> None:
         """Move the mails to the processed folder, or flag them, by configuration.
@@ -157,10 +169,12 @@ class ImapMailbox:
             client = self._ready()
             if self._settings.after_processing == "flag":
                 client.add_flags(uids, [STORED_FLAG], silent=True)
-            elif client.has_capability("MOVE"):
-                client.move(uids, self._settings.processed_folder)
+                return
+            target = self._settings.processed_folder
+            if client.has_capability("MOVE"):
+                _despite_expunges(client, lambda: client.move(uids, target))
             else:
-                client.copy(uids, self._settings.processed_folder)
+                _despite_expunges(client, lambda: client.copy(uids, target))
                 client.add_flags(uids, [b"\\Deleted"], silent=True)
                 if client.has_capability("UIDPLUS"):
                     client.uid_expunge(uids)
@@ -175,8 +189,11 @@ class ImapMailbox:
             client.idle()
             try:
                 while not is_over():
+                    began = time.monotonic()
                     if client.idle_check(timeout=IDLE_SLICE_SECONDS):
                         return True
+                    if time.monotonic() - began < IDLE_SLICE_SECONDS / 2:
+                        return True  # woken by nothing readable: a closed connection, maybe
                 return False
             finally:
                 client.idle_done()
@@ -250,6 +267,20 @@ class _Quiet:
         trace: TracebackType | None,
     ) -> bool:
         return isinstance(error, FAILURES)
+
+
+def _despite_expunges(client: IMAPClient, act: Callable[[], Any]) -> Any:
+    """Do `act`, once more where another session has taken some of the mails away meanwhile.
+
+    After NOOP the server knows that we know, and passes over them. Source: RFC 5530 EXPUNGEISSUED.
+    """
+    try:
+        return act()
+    except IMAPClientError as error:
+        if "EXPUNGEISSUED" not in str(error):
+            raise
+        client.noop()
+        return act()
 
 
 def _batches(sizes: dict[int, int], max_bytes: int) -> Iterator[list[int]]:

@@ -40,7 +40,9 @@ class SmtpGateway:
         connection = self._connected()
         content_begun = False
         try:
-            self._expect(connection.mail(sender), "MAIL FROM")
+            code, reply = connection.mail(sender)
+            if code != 250:  # our own address is refused: the server's fault or the operator's
+                raise GatewayError(f"SMTP MAIL FROM: {code} {reply.decode('utf-8', 'replace')}")
             reach("smtp-mail")
             for recipient in recipients:
                 self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
@@ -61,6 +63,11 @@ class SmtpGateway:
         except GatewayError:
             self._reset()
             raise
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session stands: after an error, that it concerned one mail only."""
+        return self._connection is not None
 
     def check(self) -> None:
         """Connect and log in. Raises GatewayError or ConfigError."""

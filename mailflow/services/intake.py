@@ -2,9 +2,11 @@
 
 import mailbox as mailbox_formats
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from mailflow.adapters.imap import Fetched, ImapMailbox
 from mailflow.adapters.store import Arrived, Stored, store_mail
@@ -13,12 +15,17 @@ from mailflow.desk import Desk
 from mailflow.errors import MailflowError
 from mailflow.failpoints import reach
 from mailflow.logs import log
+from mailflow.services.owe import tell_agents
+
+OVERSIZE = "imap-header"  # source of a mail that was too large: its header is all we have
 
 
 def take_in(desk: Desk, mails: Sequence[Arrived]) -> list[Stored]:
     """Store mails in one transaction. When this returns, they are safe on disk."""
-    with desk.database.begin() as session:
-        stored = [store_mail(session, mail, desk.clock()) for mail in mails]
+    try:
+        stored = _store(desk, mails)
+    except IntegrityError:  # another worker stored the same mail meanwhile: now it is there
+        stored = _store(desk, mails)
     reach("intake-committed")
     for mail, each in zip(mails, stored, strict=True):
         log.info(
@@ -27,6 +34,16 @@ def take_in(desk: Desk, mails: Sequence[Arrived]) -> list[Stored]:
             source=mail.source,
             size=len(mail.raw),
         )
+    return stored
+
+
+def _store(desk: Desk, mails: Sequence[Arrived]) -> list[Stored]:
+    now = desk.clock()
+    with desk.database.begin() as session:
+        stored = [store_mail(session, mail, now) for mail in mails]
+        for mail, each in zip(mails, stored, strict=True):
+            if mail.refused is not None and not each.duplicate:
+                tell_agents(session, desk, mail.refused, f"quarantine-{each.inbound_id}", now)
     return stored
 
 
@@ -40,13 +57,13 @@ def poll(desk: Desk, mailbox: ImapMailbox) -> int:
     uids = mailbox.uids(_first_unknown(desk, mailbox))
     known = _known_uids(desk, mailbox)
     if settings.after_processing == "move":
-        mailbox.file([uid for uid in uids if uid in known])
+        left = _known_uids(desk, mailbox, source=OVERSIZE)
+        mailbox.file([uid for uid in uids if uid in known - left])
     count = 0
     for batch in mailbox.fetch([uid for uid in uids if uid not in known]):
         reach("intake-fetched")
         arrived = [_arrived(desk, mailbox, mail) for mail in batch]
-        stored = take_in(desk, arrived)
-        _quarantine_oversize(desk, batch, stored)
+        take_in(desk, arrived)
         mailbox.file([mail.uid for mail in batch if not mail.oversize])
         reach("intake-filed")
         count += len(batch)
@@ -61,38 +78,30 @@ def _first_unknown(desk: Desk, mailbox: ImapMailbox) -> int:
     return max(known, default=0) + 1
 
 
-def _known_uids(desk: Desk, mailbox: ImapMailbox) -> frozenset[int]:
+def _known_uids(desk: Desk, mailbox: ImapMailbox, source: str | None = None) -> frozenset[int]:
+    """The UIDs in the ledger; with `source`, only of the mails that were stored under it."""
+    query = select(MailboxEntry.uid).where(
+        MailboxEntry.mailbox == mailbox.name,
+        MailboxEntry.folder == desk.config.require_imap().folder,
+        MailboxEntry.uidvalidity == mailbox.uidvalidity,
+    )
+    if source is not None:
+        query = query.join(Inbound, Inbound.id == MailboxEntry.inbound_id)
+        query = query.where(Inbound.source == source)
     with desk.database.read() as session:
-        return frozenset(
-            session.scalars(
-                select(MailboxEntry.uid).where(
-                    MailboxEntry.mailbox == mailbox.name,
-                    MailboxEntry.folder == desk.config.require_imap().folder,
-                    MailboxEntry.uidvalidity == mailbox.uidvalidity,
-                )
-            )
-        )
+        return frozenset(session.scalars(query))
 
 
 def _arrived(desk: Desk, mailbox: ImapMailbox, mail: Fetched) -> Arrived:
     folder = desk.config.require_imap().folder
-    return Arrived(mail.raw, "imap", (mailbox.name, folder, mailbox.uidvalidity, mail.uid))
-
-
-def _quarantine_oversize(desk: Desk, batch: Sequence[Fetched], stored: Sequence[Stored]) -> None:
-    for mail, each in zip(batch, stored, strict=True):
-        if mail.oversize:
-            reason = (
-                f"the mail has {mail.size:,} bytes, more than limits.max_mail_bytes; only its "
-                f"header was taken, the mail lies in the mailbox as UID {mail.uid}"
-            )
-            with desk.database.begin() as session:
-                session.execute(
-                    update(Inbound)
-                    .where(Inbound.id == each.inbound_id)
-                    .values(status="quarantined", reason=reason)
-                )
-            log.warning("mail.quarantined", mail=each.inbound_id, reason=reason)
+    entry = (mailbox.name, folder, mailbox.uidvalidity, mail.uid)
+    if not mail.oversize:
+        return Arrived(mail.raw, "imap", entry)
+    reason = (
+        f"the mail has {mail.size:,} bytes, more than limits.max_mail_bytes; only its header was "
+        f"taken, the mail lies in the mailbox ({folder}) as UID {mail.uid}"
+    )
+    return Arrived(mail.raw, OVERSIZE, entry, refused=reason)
 
 
 def read_mails(path: Path) -> Iterator[bytes]:
@@ -102,20 +111,21 @@ def read_mails(path: Path) -> Iterator[bytes]:
     """
     if path.is_dir():
         if (path / "cur").is_dir() and (path / "new").is_dir():
-            maildir = mailbox_formats.Maildir(str(path), create=False)
-            for key in sorted(maildir.keys()):
-                yield maildir.get_bytes(key)
+            with closing(mailbox_formats.Maildir(str(path), create=False)) as maildir:
+                for key in sorted(maildir.keys()):
+                    yield maildir.get_bytes(key)
             return
-        for file in sorted(each for each in path.rglob("*") if each.suffix in (".eml", ".mbox")):
+        files = (each for each in path.rglob("*") if each.suffix.lower() in (".eml", ".mbox"))
+        for file in sorted(files):
             yield from read_mails(file)
         return
     try:
         with path.open("rb") as stream:
             start = stream.read(5)
         if start == b"From ":
-            box = mailbox_formats.mbox(str(path), create=False)
-            for key in box.keys():  # noqa: SIM118  (a mailbox is no mapping)
-                yield box.get_bytes(key)
+            with closing(mailbox_formats.mbox(str(path), create=False)) as box:
+                for key in box.keys():  # noqa: SIM118  (a mailbox is no mapping)
+                    yield box.get_bytes(key)
         else:
             yield path.read_bytes()
     except OSError as error:
