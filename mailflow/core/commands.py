@@ -132,7 +132,7 @@ class Orders:
         return bool(self.commands or self.unknown or self.note)
 
 
-_LINE = re.compile(r"[#＃]\s*(?P<word>[^\W\d_]+)(?![-_])\s*:?\s*(?P<rest>.*)", re.DOTALL)
+_LINE = re.compile(r"[#＃]\s*(?P<word>[^\W\d_]+(?:-[^\W\d_]+)*)\s*:?\s*(?P<rest>.*)", re.DOTALL)
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"  # programs put them before text
 
 
