@@ -39,9 +39,9 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def settings(folder: Path, url: str, refresh_token: str = "old") -> Path:
+def settings(folder: Path, url: str, *, revoked: bool = False) -> Path:
     path = folder / "token.json"
-    fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    fields = {"grant_type": "refresh_token", "refresh_token": "gone" if revoked else "old"}
     path.write_text(json.dumps({"url": url, "fields": fields}), "utf-8")
     path.chmod(0o600)
     return path
@@ -61,7 +61,7 @@ def test_it_prints_the_token_and_keeps_the_new_refresh_token(tmp_path: Path, url
 
 
 def test_a_refusal_is_explained(tmp_path: Path, url: str) -> None:
-    done = run(settings(tmp_path, url, "revoked"))
+    done = run(settings(tmp_path, url, revoked=True))
     assert done.returncode == 1 and done.stdout == ""
     assert '400: {"error": "nope"}' in done.stderr
 

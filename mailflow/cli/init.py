@@ -152,8 +152,16 @@ def _say_what_next(config: Path, answers: Answers, rows: list[Row]) -> None:
     steps = []
     if any(row.check == "Secrets" and row.result is not Result.HOLDS for row in rows):
         steps.append(get_ready[answers.secret])
-    if answers.agent is None or answers.organisation is None:
-        steps.append(f"complete agents.toml and organisations.toml in {config.parent.resolve()}")
+    empty = [
+        str(config.parent / name)
+        for name, first in (
+            ("agents.toml", answers.agent),
+            ("organisations.toml", answers.organisation),
+        )
+        if first is None
+    ]
+    if empty:
+        steps.append(f"fill in {' and '.join(empty)}")
     if any(row.result in (Result.FAILED, Result.SKIPPED) for row in rows):
         steps.append(f"try again until nothing is left to mend: mailflow check -c {config}")
     steps.append(f"start it: mailflow run -c {config}")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from mailflow.adapters.models import load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
 from mailflow.adapters.policies import load_policies
@@ -138,6 +140,17 @@ def check_secrets(config: Config, *, offline: bool) -> Iterator[Row]:
             users.setdefault(source, []).append(f"[{name}]")
     for source, names in users.items():
         yield from _check_secret(" and ".join(names), source, offline)
+    if "@" in config.database.url and make_url(config.database.url).password:
+        yield from _password_in_url(config.path)
+
+
+def _password_in_url(path: Path) -> Iterator[Row]:
+    if path.stat().st_mode & 0o077:
+        yield warns(
+            "Secrets",
+            f"database.url holds a password, and other users of this machine can read {path}",
+            f"chmod 600 {path}, or keep the password in ~/.pgpass",
+        )
 
 
 def _check_secret(users: str, server: Server, offline: bool) -> Iterator[Row]:

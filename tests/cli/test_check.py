@@ -308,6 +308,10 @@ def test_a_database_elsewhere_is_not_tried_offline(tmp_path: Path) -> None:
     change(config, "[trust]", '[database]\nurl = "postgresql+psycopg://u:pw@db.example/m"\n[trust]')
     found = rows(config, "--offline")
     assert "Database: not tried: --offline → " in said(found, "skipped")
+    (warning,) = said(found, "warning")
+    assert "database.url holds a password" in warning and "~/.pgpass" in warning
+    config.chmod(0o600)
+    assert said(rows(config, "--offline"), "warning") == []
     assert not any("pw@" in str(row) for row in found)
 
 

@@ -125,7 +125,8 @@ def test_scripted_with_hardly_any_option(tmp_path: Path) -> None:
         assert f"# [[{key}]]" in text, "an example to uncomment"
     steps = done.output[done.output.index("What next") :]
     assert "1. give the password to mailflow: export MAILFLOW_PASSWORD='…'" in steps
-    assert "2. complete agents.toml and organisations.toml" in steps
+    files = f"{tmp_path / 'agents.toml'} and {tmp_path / 'organisations.toml'}"
+    assert f"2. fill in {files}" in steps
     assert "3. try again until nothing is left to mend" in steps
     assert "4. start it: mailflow run" in steps
 
