@@ -33,6 +33,7 @@ from mailflow.adapters.mime_parts import (
     parameter_of,
     unflow,
 )
+from mailflow.adapters.smime import find_signed_content
 from mailflow.core.messages import Attachment
 
 MAX_ATTACHMENTS = 200
@@ -144,6 +145,7 @@ class _Reader:
         self.content = content
         self.slices = slices
         self.mended = False
+        self.unwrapped = False
 
     def read(self, part: Message) -> None:
         """Read `part` and all that is in it."""
@@ -207,11 +209,10 @@ class _Reader:
         content = self._decoded(part)
         disposition = disposition_of(part)
         name = filename_of(part)
-        if kind in _ENCRYPTED_TYPES or (
-            kind in ("application/pkcs7-mime", "application/x-pkcs7-mime")
-            and is_enveloped(part, name, content)
-        ):
+        if kind in _ENCRYPTED_TYPES:
             self.content.encrypted = True
+        if kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+            self._smime(part, name, content)
         if kind in ("text/rfc822-headers", "message/disposition-notification",
                     "message/feedback-report"):  # fmt: skip
             self.content.reports.append((kind, decode_text(content[:MAX_TEXT_PART], None)[0]))
@@ -228,6 +229,18 @@ class _Reader:
             if kind == "text/plain" and disposition in ("", "inline") and len(content) < 200:
                 return
         self.add(name, kind, content, content_id_of(part), disposition == "inline")
+
+    def _smime(self, part: Message, name: str, content: bytes) -> None:
+        """Ciphertext cannot be read; an opaque signature holds a mail that can."""
+        signed = find_signed_content(content)
+        if signed is None:
+            self.content.encrypted = self.content.encrypted or is_enveloped(part, name, content)
+        elif not self.unwrapped:
+            self.unwrapped = True
+            try:
+                self.read(message_from_bytes(signed))
+            except PARSE_ERRORS:
+                self.content.defects.append("signed content unreadable")
 
     def _text(self, part: Message, kind: str, content: bytes) -> None:
         if len(content) > MAX_TEXT_PART:

@@ -19,11 +19,16 @@ from mailflow.core.machine_phrases import (
     AUTO_REPLY_SUBJECT,
     AUTOMATIC_TEXT,
     CHALLENGE_HEADERS,
+    CHALLENGE_LINK,
+    CHALLENGE_MORE,
     CHALLENGE_SENDERS,
     CHALLENGE_SUBJECT,
     CHALLENGE_TEXT,
     LIST_HEADERS,
     MACHINE_LOCAL_PARTS,
+    NO_ANSWER_TEXT,
+    RECEIPT_SUBJECT,
+    RECEIPT_TEXT,
 )
 from mailflow.core.messages import Bounce, MessageClass
 
@@ -84,10 +89,21 @@ _AUTO_SUBJECT = _compiled(AUTO_REPLY_SUBJECT)
 _ABSENCE = tuple(map(_compiled, ABSENCE_TEXT))
 _ABSENCE_MORE = tuple(map(_compiled, ABSENCE_MORE))
 _AUTOMATIC = _compiled(AUTOMATIC_TEXT)
+_NO_ANSWER = _compiled(NO_ANSWER_TEXT)
+_RECEIPT_SUBJECT = _compiled(RECEIPT_SUBJECT)
+_RECEIPT_TEXT = _compiled(RECEIPT_TEXT)
+_CHALLENGE_MORE = _compiled(CHALLENGE_MORE)
+_CHALLENGE_LINK = _compiled(CHALLENGE_LINK)
 _CHALLENGE_TEXT = _compiled(CHALLENGE_TEXT)
 _CHALLENGE_SUBJECT = _compiled(CHALLENGE_SUBJECT)
+_REPORTS = re.compile(
+    r"\b(?:ne fonctionne|échoue|fails?|wrong|bug|not working|doesn't work|ne marche|mise à jour|module|"
+    r"erreur \d|error \d|can you (?:fix|help|look))\b",
+    re.IGNORECASE,
+)
 _TALKS_BUSINESS = re.compile(
     r"\?|\b(?:error|erreur|bug|problème|issue|impossible de|cannot|can't|ne fonctionne|logiciel|"
+    r"mise à jour|échoue|fails?|wrong|not working|doesn't work|ne marche|module|"
     r"screen|écran|capture|ticket)\b",
     re.IGNORECASE,
 )
@@ -151,8 +167,15 @@ def _challenge(mail: Evidence) -> Verdict | None:
     says = _CHALLENGE_TEXT.search(text) is not None
     if known and (says or _CHALLENGE_SUBJECT.search(mail.subject)):
         return Verdict(MessageClass.CHALLENGE, "sent by a challenge-response service")
+    if says and _CHALLENGE_LINK.search(text):
+        return Verdict(MessageClass.CHALLENGE, "links to a challenge-response service")
     has_link = "http://" in text or "https://" in text or "text/html" in mail.part_types
-    if says and has_link and _CHALLENGE_SUBJECT.search(mail.subject):
+    if (
+        says
+        and has_link
+        and _CHALLENGE_SUBJECT.search(mail.subject)
+        and _CHALLENGE_MORE.search(text)
+    ):
         return Verdict(MessageClass.CHALLENGE, "asks the sender to prove that he is a person")
     return None
 
@@ -177,9 +200,15 @@ def _lists(mail: Evidence) -> Verdict | None:
 
 
 def _auto_subject(mail: Evidence) -> Verdict | None:
-    """An autoresponder's subject; a person who answers one puts "Re:" before it."""
+    """An autoresponder's subject; a person who answers one puts "Re:" before it.
+
+    A person may also write about such mails, or about a module called 'Absence': a text that
+    reports something is a person's.
+    """
+    if _RECEIPT_SUBJECT.search(mail.subject) and _RECEIPT_TEXT.search(mail.text[:MAX_TEXT]):
+        return Verdict(MessageClass.AUTO_REPLY, "read receipt in words")
     match = _AUTO_SUBJECT.search(mail.subject)
-    if match is None:
+    if match is None or _REPORTS.search(mail.new_text[:MAX_TEXT]):
         return None
     return Verdict(MessageClass.AUTO_REPLY, f"subject begins {match.group()[:40]!r}")
 
@@ -223,7 +252,7 @@ def _asks_of_us(text: str) -> bool:
     return re.search(
         r"\b(?:pouvez-vous|pourriez-vous|could you|can you|would you|j['’]ai (?:un|une|besoin)|"
         r"i (?:have|need|would like)|nous avons|we have|je (?:souhaite|voudrais|vous)(?! (?:répond|"
-        r"recontact|remercie))|my colleague|mon collègue|ma collègue|clos|clôtur|close the)",
+        r"recontact|remercie))|clos|clôtur|close the)",
         text,
         re.IGNORECASE,
     ) is not None  # fmt: skip
@@ -240,7 +269,10 @@ def _machine_sender(mail: Evidence) -> Verdict | None:
     null_path = any(value.strip() == "<>" for value in mail.values("return-path"))
     if null_path:
         return Verdict(MessageClass.AUTO_REPLY, "empty return path (RFC 3834 section 2)")
-    if _AUTOMATIC.search(mail.new_text[:300]) and not _TALKS_BUSINESS.search(mail.new_text[:300]):
+    text = mail.new_text[:MAX_TEXT]
+    if "?" in text or len(mail.new_text) > MAX_TEXT:
+        return None
+    if _AUTOMATIC.search(text) or (_NO_ANSWER.search(text) and not _TALKS_BUSINESS.search(text)):
         return Verdict(MessageClass.AUTO_REPLY, "says that it was written automatically")
     return None
 

@@ -30,7 +30,7 @@ def is_mobile_footer(line: str) -> bool:
 
 def is_disclaimer(paragraph: str) -> bool:
     """True for the beginning of a legal notice, an antivirus line, or a list's footer."""
-    return _DISCLAIMER.match(paragraph[:600]) is not None
+    return _DISCLAIMER.match(_FOOTER_LINK.sub("", paragraph[:600])) is not None
 
 
 def is_banner(paragraph: str) -> bool:

@@ -90,7 +90,7 @@ def _is_block(kinds: set[str], has_address: bool) -> bool:
             return True
         if len(kinds - {"other"}) >= 4:
             return True
-        return has_address and len(kinds) >= 2
+        return has_address and bool(kinds & {"date", "subject"})
     if "sent" in kinds and len(kinds) >= 3:
         return True
     return has_address and bool(when) and "to" in kinds

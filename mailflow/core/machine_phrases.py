@@ -61,8 +61,7 @@ AUTO_REPLY_SUBJECT = (
     r"accusé de réception automatique|on (?:vacation|holiday|leave)|ooo)"
     r"(?:\s?[:：)\]]|\W{0,3}$|\s{1,3}(?:re|tr|aw|fwd|autoreply|auto-reply)\b|"
     r"\s[^:]{0,30}\s?:\s?(?:re\b|\[|fwd?\b|tr\b)|\s[-–(]\s?\S)"
-    r"|(?:\[?ticket|demande|case).{0,40}(?:a été (?:créée?|enregistrée?)|has been (?:created|received))|"
-    r"(?:lu|read|not read|non lu|gelesen|leído|letto|gelezen)\s?:)"
+    r"|(?:\[?ticket|demande|case).{0,40}(?:a été (?:créée?|enregistrée?)|has been (?:created|received)))"
 )
 
 # Openings of out-of-office texts: each of them only counts with a second sign.
@@ -72,6 +71,9 @@ ABSENCE_TEXT = (
     r"|en vacances|en déplacement|en arrêt|en formation|fermée?s?|en rtt|indisponible|hors du bureau"
     r"|présente?|joignable|au bureau)",
     r"(?:actuellement|absente?) (?:absente?|en congés?|du bureau|jusqu['’]au)",
+    r"(?:en|suis en) arrêt (?:maladie|de travail)|je ne (?:travaille|fais) plus (?:chez|pour|partie)|"
+    r"j['’]ai quitté (?:la société|l['’]entreprise|mes fonctions)|"
+    r"i (?:no longer|do not|don't) work (?:for|at|with|here)|i have left (?:the company|\w+)",
     r"je serai de retour (?:au bureau |parmi vous )?(?:le|lundi|mardi|mercredi|jeudi|vendredi|à partir)",
     r"(?:i am|i'm|i’m|i will be|we are|our offices? (?:is|are|will be)) (?:currently |presently )?"
     r"(?:out of (?:the )?office|on (?:annual |maternity |parental |sick |paternity )?(?:leave|vacation|"
@@ -91,28 +93,36 @@ ABSENCE_MORE = (
     r"(?:ne (?:sera|seront)|seront|sont)|messages? (?:ne )?(?:sera|seront) (?:pas )?(?:lus?|transmis|traités?)|"
     r"je (?:prendrai connaissance|traiterai|répondrai à|vous répondrai|reviendrai vers vous)|dès mon retour|"
     r"à mon retour|veuillez (?:contacter|vous adresser|adresser)|vous pouvez (?:contacter|joindre|vous adresser)"
-    r"|merci de (?:contacter|vous adresser)|adressez[- ]vous|jusqu['’]au \d|retour le|"
+    r"|merci de (?:contacter|vous adresser)|adressez[- ]vous|jusqu['’]au \d|retour le|d['’]adresser (?:vos|votre|toute)|"
     r"ceci est (?:un|une) (?:message|réponse) automatique|message automatique|réponse automatique)",
     r"(?:in (?:case of )?(?:an )?emergenc|(?:for|if) (?:any |anything |it is |it's |your )?.{0,20}urgent|"
     r"in my absence|during my absence|during this (?:time|period)|limited access to (?:my )?e-?mail|"
     r"no access to (?:my )?e-?mail|please contact|you can (?:reach|contact)|(?:will|shall) (?:respond|"
     r"reply|answer|get back|read).{0,40}(?:return|back|soon)|upon my return|when i (?:return|get back)|"
-    r"returning on|back (?:in the office )?on|until (?:mon|tue|wed|thu|fri|\d|jan|feb|mar|apr|may|jun|jul|"
+    r"returning on|(?:please )?direct (?:all|any|your)|back (?:in the office )?on|until (?:mon|tue|wed|thu|fri|\d|jan|feb|mar|apr|may|jun|jul|"
     r"aug|sep|oct|nov|dec)|this is an auto(?:mated|matic))",
     r"(?:in dringenden fällen|wenden sie sich|ihre (?:e-?mail|nachricht) wird|nach meiner rückkehr|"
     r"en mi ausencia|para asuntos urgentes|in mia assenza|per urgenze|em caso de urgência)",
 )
 
-# Texts that say themselves that no one wrote them.
+# Texts that say themselves that no one wrote them; then those that only forbid an answer.
 AUTOMATIC_TEXT = (
     r"(?:this is an? (?:automated|automatic(?:ally generated)?|auto-generated) (?:reply|response|message|"
     r"e-?mail|notification)|this (?:e-?mail|message) (?:was|is|has been) (?:automatically|auto)[- ]?"
-    r"(?:generated|sent)|(?:please )?do not (?:reply|respond) to this (?:automated |automatic |e-?mail|message)|"
-    r"please do not reply\b|ceci est (?:un|une) (?:message|réponse|e-?mail|mail|courriel) "
+    r"(?:generated|sent)|ceci est (?:un|une) (?:message|réponse|e-?mail|mail|courriel) "
     r"(?:automatique|généré)|ce (?:message|mail|courriel|e-?mail) (?:est|a été) (?:un message |un envoi )?"
-    r"(?:automatique|(?:envoyé|généré) automatiquement)|(?:merci|veuillez|nous vous prions) de ne pas "
-    r"(?:y )?répondre|ne pas répondre à ce (?:message|mail|courriel|e-?mail)|"
-    r"merci de ne pas (?:y )?répondre|diese (?:e-?mail|nachricht) wurde automatisch)"
+    r"(?:automatique|(?:envoyé|généré) automatiquement)|diese (?:e-?mail|nachricht) wurde automatisch)"
+)
+NO_ANSWER_TEXT = (
+    r"(?:(?:please )?do not (?:reply|respond)(?: to this (?:automated |automatic )?(?:e-?mail|message)|\s*[.!]|\s*$)|"
+    r"(?:merci|veuillez|nous vous prions) de ne pas (?:y )?répondre(?: à ce|\s*[.!]|\s*$)|"
+    r"ne pas répondre à ce (?:message|mail|courriel|e-?mail))"
+)
+# A read receipt without its report: the subject, and then the text.
+RECEIPT_SUBJECT = r"^(?:lu|read|not read|non lu|gelesen|leído|letto|gelezen)\s?:"
+RECEIPT_TEXT = (
+    r"(?:a été (?:lu|ouvert|supprimé)|was (?:read|opened|deleted)|wurde (?:gelesen|gelöscht)|"
+    r"accusé de lecture|read receipt|return receipt|receipt for the (?:mail|message)|se ha leído)"
 )
 
 # Challenge-response systems: headers, then words.
@@ -150,6 +160,14 @@ CHALLENGE_TEXT = (
     r"|afin (?:de|que).{0,60}(?:délivré|remis|authentif|transmis|distribué))|"
     r"(?:authentifi(?:er|ez)[- ]?(?:vous)?|prouver que vous êtes|confirmer que vous êtes).{0,80}(?:humain|"
     r"personne|robot|expéditeur|une seule fois|message))"
+)
+# What a challenge of an unknown system names besides: spam, persons, robots, delivery.
+CHALLENGE_MORE = (
+    r"\bspam|anti-?spam|humain|\bhuman\b|robot|real person|une personne|quarantain|quarantine|\bheld\b|"
+    r"en attente|protégée|delivered|délivr|\bremis\b|authentif|expéditeur|\bsender\b"
+)
+CHALLENGE_LINK = (
+    r"https?://[^\s/]{0,80}(?:spamarrest\.com|boxbe\.com|mailinblack\.com|knowspam\.net)"
 )
 CHALLENGE_SUBJECT = (
     r"(?:(?:please |veuillez )?(?:verify|confirm|confirmer?|valider?|authentifi)\w*.{0,30}(?:your |votre )?"

@@ -64,7 +64,7 @@ MOBILE_STARTS = (
     r"get outlook for (?:ios|android|mac)",
     r"get (?:bluemail|typeapp|mailbird|edison|aqua ?mail|type ?mail)",
     r"download (?:outlook|edison|spark)",
-    r"envoy[ée]e? (?:de|depuis|à partir d[eu]|avec|via|par|grâce à|du|d['’])",
+    r"envoy[ée]e? (?:de|depuis|à partir d(?:e|u|['’])|avec|via|par|grâce à|du|d['’])",
     r"t[ée]l[ée]charge[rz] outlook pour",
     r"obtenir outlook pour", r"obtenez outlook pour", r"provenance\s?: (?:courrier|mail)",
     r"gesendet (?:von|mit|über|aus)", r"von meinem (?:iphone|ipad|samsung|android|handy|smartphone)",
@@ -97,7 +97,7 @@ DISCLAIMERS = (
     r"ce (?:message|mail|courriel|courrier|e-?mail|document|mél)\b.{0,250}\b(?:confidentiel|destin"
     r"|strictement|réservé|virus|à l'attention|à l'intention)",
     r"cet? (?:e-?mail|email|envoi|e-mail|message électronique)\b.{0,250}\b(?:confidentiel|destin"
-    r"|réservé|virus)",
+    r"|réservé|(?:anti)?virus)",
     r"les? informations? (?:contenues?|transmises?|figurant).{0,200}(?:confidentiel|destin|réservé)",
     r"le (?:contenu|présent) .{0,20}(?:de ce|message|courriel|mail)\b.{0,160}(?:confidentiel|destin)",
     r"si vous (?:n['’]êtes pas (?:le|les) destinataire|avez reçu ce|recevez ce|n['’]êtes pas destin)",

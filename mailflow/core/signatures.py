@@ -53,9 +53,9 @@ _IMAGE = re.compile(
 )
 _END_OF_SENTENCE = re.compile(r"[.!?;:…]\s*$")
 _VERBISH = re.compile(
-    r"\b(?:je|j'|j’|nous|vous|il|elle|on|est|sont|avez|avons|pouvez|pourriez|ne|pas|is|are|was|"
-    r"have|has|can|could|please|would|we|you|it|not|don't|ich|wir|bitte|nicht|ist)\b",
-    re.IGNORECASE,
+    r"\b(?:[Jj]e|[Jj]['’]|[Nn]ous|[Vv]ous|[Ii]l|[Ee]lle|[Oo]n|est|sont|avez|avons|[Pp]ouvez|"
+    r"[Pp]ourriez|ne|pas|is|are|was|have|has|can|could|[Pp]lease|would|[Ww]e|[Yy]ou|[Ii]t|not|don't|"
+    r"ich|wir|[Bb]itte|nicht|ist)\b"
 )
 _NOT_WORD = re.compile(r"[^\w\s'&]+")
 _CLOSING_SET = frozenset(CLOSINGS)
@@ -263,7 +263,8 @@ def _find_own_name(lines: Sequence[str], sender_name: str) -> int | None:
             and (_strength(text) or " - " in text or "|" in text)
         ):
             tail = [line for line in lines[index + 1 :] if line.strip()]
-            if _is_tail(tail) and index > 0:
+            above = next((line for line in reversed(lines[:index]) if line.strip()), ":")
+            if _is_tail(tail) and not above.rstrip().endswith(":"):
                 return index
     return None
 

@@ -112,7 +112,7 @@ def test_header_values(value: bytes, text: str) -> None:
 @pytest.mark.parametrize(("value", "year"), [
     ("Tue, 5 Mar 2024 10:15:60 +0100", 2024),  # a leap second
     ("Tue, 5 Mar 2024 10:15:00 +9900", None),
-    ("1 Jan 1 00:00 +1400 x y z", None), ("Tue, 30 Feb 2024 10:15:00 +0100", None),
+    ("Tue, 30 Feb 2024 10:15:00 +0100", None),
     ("", None), ("x" * 10_000, None),
 ])  # fmt: skip
 def test_dates(value: str, year: int | None) -> None:

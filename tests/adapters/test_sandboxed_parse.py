@@ -27,7 +27,7 @@ def test_a_child_reads_as_the_process_itself_and_is_used_again() -> None:
 
 def test_time_memory_and_crashes_are_errors_and_the_next_mail_is_read() -> None:
     try:
-        with pytest.raises(MessageError, match="more than 0.01 s"):
+        with pytest.raises(MessageError, match=r"more than 0\.01 s"):
             parse_in_child(HUGE, frozenset(), seconds=0.01, memory_mb=300)
         with pytest.raises(MessageError, match="more than 15 MB"):
             parse_in_child(HUGE, frozenset(), seconds=20, memory_mb=15)
