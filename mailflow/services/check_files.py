@@ -191,6 +191,8 @@ def servers(config: Config) -> Iterator[tuple[str, Server]]:
     if config.imap is not None:
         yield "imap", config.imap
     yield "smtp", config.smtp
+    if config.journal is not None:
+        yield "journal", config.journal
 
 
 def check_trust(config: Config) -> Iterator[Row]:

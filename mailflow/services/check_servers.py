@@ -15,6 +15,7 @@ from mailflow.adapters.tables import Setting
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.services.check_files import has_secret, servers
 from mailflow.services.check_rows import Row, count, fails, holds, skips, warns
+from mailflow.services.journal import find_copies
 from mailflow.settings import Config, Imap
 
 LITTLE_SPACE = 1_000_000_000  # bytes: warn below
@@ -167,6 +168,24 @@ def check_smtp(config: Config) -> Iterator[Row]:
             return
     who = settings.username or "no login"
     yield holds("SMTP login", f"{who} at {settings.host}:{settings.port}")
+
+
+def check_journal(config: Config) -> Iterator[Row]:
+    """Log in to the journal mailbox and open its folder; nothing where none is configured."""
+    journal = config.journal
+    if journal is None:
+        return
+    if not has_secret(journal):
+        yield skips("Journal", LOGIN_UNTRIED)
+        return
+    if journal.tls == "none":
+        yield _unencrypted("Journal", journal.host)
+    try:
+        find_copies(journal, [])
+    except GatewayError as error:
+        yield fails("Journal", str(error), _mend_login(journal.host, refused=True))
+        return
+    yield holds("Journal", f"{journal.folder} of {journal.username} at {journal.host}")
 
 
 def _unencrypted(protocol: str, host: str) -> Row:

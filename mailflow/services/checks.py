@@ -77,6 +77,7 @@ def _checks(
         *local,
         ("imap", "IMAP", lambda: check_servers.check_imap(config)),
         ("smtp", "SMTP", lambda: check_servers.check_smtp(config)),
+        ("journal", "Journal", lambda: check_servers.check_journal(config)),
     ]
 
 

@@ -258,6 +258,24 @@ def test_a_mailbox_full_of_old_mails(tmp_path: Path, imap_server: EmbeddedImap) 
     )
 
 
+def test_a_journal(tmp_path: Path, pymap_server: EmbeddedImap) -> None:
+    config = write_desk(tmp_path)
+    journal = (
+        f'[journal]\naddress = "journal@support.example"\nhost = "127.0.0.1"\ntls = "none"\n'
+        f'port = {pymap_server.port}\nusername = "{USER}"\npassword_file = "secret"\n[trust]'
+    )
+    change(config, "[trust]", journal)
+    assert "Journal: INBOX of support at 127.0.0.1 → " in said(rows(config), "holds")
+    change(
+        config,
+        'password_file = "secret"\n[trust]',
+        'folder = "Copies"\npassword_file = "secret"\n[trust]',
+    )
+    assert any(
+        line.startswith("Journal: journal 127.0.0.1") for line in said(rows(config), "failed")
+    )
+
+
 def test_without_a_mailbox_only_ingest_is_left(tmp_path: Path) -> None:
     config = write_desk(tmp_path)
     text = config.read_text("utf-8")
