@@ -8,7 +8,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address as HeaderAddress
+from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
@@ -24,19 +26,39 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 )
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9 .,'()_@+&!:;-]+")
 _MESSAGE_ID_HEADERS = frozenset({"message-id", "in-reply-to", "references"})
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 class _Policy(EmailPolicy):
-    """The SMTP policy, but one message id a line: the library would encode long ones."""
+    """The SMTP policy, but one message id or address a line.
+
+    The library would encode long ids, and it loses the quotes of a long display name, so that
+    what stands in the name is read as one more address.
+    """
 
     def fold_binary(self, name: str, value: str) -> bytes:
+        if isinstance(value, AddressHeader):
+            written = f",{CRLF_SPACE}".join(map(_mailbox, value.addresses))
+            return f"{name}: {written}\r\n".encode("ascii")
         if name.lower() in _MESSAGE_ID_HEADERS:
             return f"{name}: {CRLF_SPACE.join(str(value).split())}\r\n".encode("ascii")
         return super().fold_binary(name, value)
 
 
+def _mailbox(address: HeaderAddress) -> str:
+    name = address.display_name
+    if not name:
+        return address.addr_spec
+    if not _PLAIN_NAME.fullmatch(name):
+        words = Header(name, "utf-8", maxlinelen=75, header_name="Reply-To")
+        return f"{words.encode(linesep=CRLF)}{CRLF_SPACE}<{address.addr_spec}>"
+    quoted = name if re.fullmatch(r"[A-Za-z0-9 -]+", name) else f'"{name}"'
+    return f"{quoted} <{address.addr_spec}>"
+
+
+CRLF = "\r\n"
 CRLF_SPACE = "\r\n "
 POLICY = _Policy(linesep="\r\n", raise_on_defect=False)
 

@@ -266,9 +266,10 @@ def test_nothing_written_does_nothing(actor):
 
 
 COMMANDS = st.sampled_from(
-    """#priority 1 x|#priority 3|#validate|#ask steps|#ask|#wait|#workaround y|#resolve y|#close
-    |#close force x|#reopen|#assign me|#assign x|#exclude training|#include|#merge A|#split|#link A
-    |#spam|#allow a@b.example|#nosuch|#note z""".split("|")
+    ["#priority 1 x", "#priority 3", "#validate", "#ask steps", "#ask", "#wait", "#workaround y"]
+    + ["#resolve y", "#close", "#close force x", "#reopen", "#assign me", "#assign x", "#include"]
+    + ["#exclude training", "#merge A", "#split", "#link A", "#spam", "#allow a@b.example"]
+    + ["#nosuch", "#note z"]
 )
 
 
@@ -280,7 +281,7 @@ COMMANDS = st.sampled_from(
     st.sampled_from([None, 1, 3]),
 )
 def test_any_orders_walk_the_table_and_leave_a_word_each(state, lines, answer, actor, priority):
-    orders = parse_orders("\n".join([*(line.strip() for line in lines), answer]))
+    orders = parse_orders("\n".join([*lines, answer]))
     ticket = make_ticket(state, priority=priority)
     outcome = act(orders, ticket, actor, AGENTS)
     walked = state
