@@ -155,6 +155,9 @@ class Daemon:
             with suppress(GatewayError):
                 release(self._desk.database, self._lease, self._desk.worker)
             self._lease = None
+        self._close_mailbox()
+
+    def _close_mailbox(self) -> None:
         if self._mailbox is not None:
             self._mailbox.close()
             self._mailbox = None
@@ -187,7 +190,10 @@ class Daemon:
 
     def _poll(self) -> int:
         settings = self._desk.config.imap
-        if settings is None or not self._holds_mailbox():
+        if settings is None:
+            return 0
+        if not self._holds_mailbox():
+            self._close_mailbox()
             return 0
         if self._mailbox is None:
             self._mailbox = ImapMailbox(settings, self._desk.config.limits.max_mail_bytes)
@@ -200,12 +206,9 @@ class Daemon:
         settings = self._desk.config.require_imap()
         name = f"{settings.username}@{settings.host}:{settings.port}/{settings.folder}"
         desk = self._desk
-        had, self._lease = self._lease, None
+        self._lease = None
         if hold(desk.database, name, desk.worker, desk.clock()):
             self._lease, self._renew_at = name, time.monotonic() + RENEW_SECONDS
-        elif had is not None and self._mailbox is not None:
-            self._mailbox.close()
-            self._mailbox = None
         return self._lease is not None
 
     def _is_wait_over(self, until: float) -> bool:
@@ -241,7 +244,7 @@ class Daemon:
                 return
             self._mailbox.wait_until(lambda: self._is_wait_over(until))
         except (GatewayError, ConfigError) as error:
-            self._mailbox = None
+            self._close_mailbox()
             log.warning("imap.failed", error=str(error), again_in=self._imap_backoff.failed())
 
     def _recover(self) -> None:

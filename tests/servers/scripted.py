@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -19,14 +20,16 @@ class Talk:
         self._stream = connection.makefile("rb")
         self.lines: list[str] = []
 
-    def line(self) -> str:
-        """Return the next line without its end; '' when the client is gone."""
+    def line(self) -> str | None:
+        """Return the next line without its end; None when the client is gone."""
         try:
-            line = self._stream.readline().decode("utf-8", "replace").rstrip("\r\n")
+            raw = self._stream.readline()
         except OSError:
-            return ""
-        if line:
-            self.lines.append(line)
+            return None
+        if not raw:
+            return None
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        self.lines.append(line)
         return line
 
     def until_dot(self) -> bytes | None:
@@ -58,7 +61,8 @@ class Talk:
 class ScriptedServer:
     """Listens on a free loopback port; each connection is talked to in `converse`."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
         self._is_closing = False
@@ -110,13 +114,19 @@ class ScriptedServer:
                 connection.close()
                 return
             connection.settimeout(SECONDS)
-            talk = Talk(connection)
-            self.talks.append(talk)
-            thread = threading.Thread(target=self._run, args=(talk,), daemon=True)
-            thread.start()
+            thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
             self._threads.append(thread)
+            thread.start()
 
-    def _run(self, talk: Talk) -> None:
+    def _run(self, connection: socket.socket) -> None:
+        if self._context is not None:
+            try:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            except OSError:  # the client did not trust us
+                connection.close()
+                return
+        talk = Talk(connection)
+        self.talks.append(talk)
         try:
             self.converse(talk)
         except OSError:
@@ -148,7 +158,7 @@ class ScriptedImap(ScriptedServer):
     def converse(self, talk: Talk) -> None:
         """Answer the few commands that a client needs before it sees mails."""
         talk.say("* OK ready")
-        while line := talk.line():
+        while (line := talk.line()) is not None:
             tag, _, rest = line.partition(" ")
             command = rest.split(" ")[0].upper()
             if command == "UID":
@@ -168,7 +178,7 @@ class ScriptedImap(ScriptedServer):
             talk.say(f"* CAPABILITY {self._capability}", done)
         elif command == "AUTHENTICATE":
             talk.say("+ ")
-            given = base64.b64decode(talk.line()).decode()
+            given = base64.b64decode(talk.line() or "").decode()
             if given == f"user=support\1auth=Bearer {self._token}\1\1":
                 talk.say(done)
             else:
@@ -190,16 +200,25 @@ class ScriptedImap(ScriptedServer):
 
 
 class ScriptedSmtp(ScriptedServer):
-    """An SMTP server whose answers are given: by 'EHLO', 'MAIL', 'RCPT', 'DATA', '.' and so on.
+    """An SMTP server whose answers are given: by 'greeting', 'EHLO', 'MAIL', 'RCPT', 'DATA', '.' and so on.
 
     An answer is one line or DROP; a list of them is used up in order, the last one stays. An
     answer for a recipient stands under 'RCPT address'.
     """
 
-    DEFAULTS: Mapping[str, str] = {"DATA": "354 go on", "QUIT": "221 bye", ".": "250 taken"}
+    DEFAULTS: Mapping[str, str] = {
+        "greeting": "220 ready",
+        "DATA": "354 go on",
+        "QUIT": "221 bye",
+        ".": "250 taken",
+    }
 
-    def __init__(self, answers: Mapping[str, str | list[str]] | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        answers: Mapping[str, str | list[str]] | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(context)
         self._answers = {
             key: [value] if isinstance(value, str) else list(value)
             for key, value in (answers or {}).items()
@@ -208,15 +227,16 @@ class ScriptedSmtp(ScriptedServer):
 
     def converse(self, talk: Talk) -> None:
         """Answer as told."""
-        talk.say("220 ready")
-        while line := talk.line():
+        if not self._reply(talk, "greeting"):
+            return
+        while (line := talk.line()) is not None:
             verb = line.split(" ")[0].upper()
             if verb == "RCPT":
                 whole = f"RCPT {line.partition('<')[2].partition('>')[0]}"
                 verb = whole if whole in self._answers else verb
             if not self._reply(talk, verb):
                 return
-            if verb == "DATA" and talk.lines[-1] == line and self._went_on:
+            if verb == "DATA" and self._went_on:
                 mail = talk.until_dot()
                 if mail is None:
                     return
@@ -232,4 +252,4 @@ class ScriptedSmtp(ScriptedServer):
         if answer == DROP:
             return False
         talk.say(*answer.split("\n"))
-        return verb != "QUIT"
+        return verb != "QUIT" and not answer.startswith("421")
