@@ -4,7 +4,6 @@ mail-parser does the parsing. It is handed a mail whose sizes are bounded (`boun
 header block holds only what it needs, in clean UTF-8.
 """
 
-import binascii
 import hashlib
 import logging
 import mimetypes
@@ -34,10 +33,10 @@ from mailflow.adapters.mime_parts import (
     unflow,
 )
 from mailflow.adapters.smime import find_signed_content
+from mailflow.adapters.uuencode import take_uuencoded
 from mailflow.core.messages import Attachment
 
 MAX_ATTACHMENTS = 200
-MAX_UUENCODED = 50  # files in one text
 MAX_TEXT_PART = 1024 * 1024
 
 _KEPT = frozenset(
@@ -50,7 +49,6 @@ _KEPT = frozenset(
     }
 )
 _ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
-_UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} ([^\r\n]{1,200})\r?\n")
 _BOUNDARY_LINE = re.compile(
     rb"(?:^|\n)--([^\s\"\\]{1,70})[ \t]*\r?\n(?:content-|\r?\n)", re.IGNORECASE
 )
@@ -246,8 +244,10 @@ class _Reader:
         if len(content) > MAX_TEXT_PART:
             self.content.defects.append(f"text part of {len(content)} bytes: cut")
             content = content[:MAX_TEXT_PART]
-        if kind != "text/html" and _UU_BEGIN.search(content):
-            content = self._take_uuencoded(content)
+        if kind != "text/html" and b"begin " in content:
+            content, files = take_uuencoded(content)
+            for name, data in files:
+                self.add(name, "application/octet-stream", data, None)
         text, remark = decode_text(content, charset_of(part))
         if remark:
             self.content.defects.append(remark)
@@ -257,26 +257,6 @@ class _Reader:
             text = unflow(text, parameter_of(part, "delsp").lower() == "yes")
         body = Body(html=text) if kind == "text/html" else Body(plain=text)
         self.content.bodies.append(body)
-
-    def _take_uuencoded(self, content: bytes) -> bytes:
-        """Set files that stand uuencoded in a text apart (old Outlook and Lotus do it)."""
-        match = _UU_BEGIN.search(content)
-        for _ in range(MAX_UUENCODED):
-            if match is None:
-                break
-            end = content.find(b"\nend", match.end())
-            if end < 0:
-                break
-            data = bytearray()
-            try:
-                for line in content[match.end() : end].splitlines():
-                    data += binascii.a2b_uu(line)
-            except binascii.Error:
-                break
-            self.add(decode_raw(match.group(1)), "application/octet-stream", bytes(data), None)
-            content = content[: match.start()] + content[end + 4 :].lstrip(b"\r\n")
-            match = _UU_BEGIN.search(content)
-        return content
 
     def _attached_message(self, part: Message) -> None:
         payload = part.get_payload()

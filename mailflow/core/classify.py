@@ -7,10 +7,10 @@ answers), RFC 3464 (delivery reports), RFC 5965 (feedback reports), RFC 8098 (re
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from mailflow.core.delivery import is_daemon
 from mailflow.core.delivery_phrases import BOUNCE_SUBJECT
+from mailflow.core.evidence import Evidence, Verdict
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
 from mailflow.core.machine_phrases import (
     ABSENCE_MORE,
@@ -34,48 +34,7 @@ from mailflow.core.messages import Bounce, MessageClass
 
 MAX_TEXT = 4000
 
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of a mail when its class is decided."""
-
-    headers: tuple[tuple[str, str], ...]
-    senders: tuple[str, ...] = ()  # addresses, lower case
-    subject: str = ""
-    text: str = ""
-    new_text: str = ""
-    content_type: str = "text/plain"
-    parameters: tuple[tuple[str, str], ...] = ()  # of Content-Type
-    part_types: tuple[str, ...] = ()
-    calendar_method: str = ""
-    bounce: Bounce | None = None
-    delivered: bool = False  # a report of success: RFC 3464 'delivered', 'relayed', 'expanded'
-    own_addresses: frozenset[str] = frozenset()
-    by_name: dict[str, tuple[str, ...]] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        by_name: dict[str, tuple[str, ...]] = {}
-        for name, value in self.headers:
-            key = name.lower()
-            by_name[key] = (*by_name.get(key, ()), value)
-        object.__setattr__(self, "by_name", by_name)
-
-    def values(self, name: str) -> tuple[str, ...]:
-        """Every value of the header `name` (lower case)."""
-        return self.by_name.get(name, ())
-
-    def parameter(self, name: str) -> str:
-        """A parameter of Content-Type, lower case, or ''."""
-        return next((v.lower() for k, v in self.parameters if k.lower() == name), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A class, the reason for it, and the bounce if it is one."""
-
-    message_class: MessageClass
-    reason: str
-    bounce: Bounce | None = None
+__all__ = ["Evidence", "Verdict", "classify"]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -97,8 +56,8 @@ _CHALLENGE_LINK = _compiled(CHALLENGE_LINK)
 _CHALLENGE_TEXT = _compiled(CHALLENGE_TEXT)
 _CHALLENGE_SUBJECT = _compiled(CHALLENGE_SUBJECT)
 _REPORTS = re.compile(
-    r"\b(?:ne fonctionne|échoue|fails?|wrong|bug|not working|doesn't work|ne marche|mise à jour|module|"
-    r"erreur \d|error \d|can you (?:fix|help|look))\b",
+    r"\b(?:ne fonctionne|échoue|fails?|wrong|bug|not working|doesn't work|ne marche|mise à jour|"
+    r"module|erreur \d|error \d|can you (?:fix|help|look))\b",
     re.IGNORECASE,
 )
 _TALKS_BUSINESS = re.compile(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mailflow.core.banners import find_banner_lines
 from mailflow.core.footers import is_banner, is_disclaimer, is_mobile_footer
 from mailflow.core.forwards import subject_is_forward, subject_is_reply
 from mailflow.core.header_blocks import header_block_length, unquoted
@@ -53,7 +54,8 @@ class Cutter:
 
     def labels(self) -> list[Label]:
         self._label_marks()
-        self._label_banners()
+        for index in find_banner_lines(self.texts, self.label):
+            self.label[index] = Label.SIGNATURE
         self._label_openings()
         self._keep_coloured_answers()
         self._label_signatures()
@@ -94,49 +96,6 @@ class Cutter:
                 return False
             return len(above) > 55 or "://" in above
         return True
-
-    # -- gateway banners -----------------------------------------------------------------------
-
-    def _label_banners(self) -> None:
-        """Banners stand at the top, a paragraph each; what follows them is the mail."""
-        index = 0
-        for _ in range(4):
-            while index < len(self.texts) and (
-                not self.texts[index].strip() or RULE.match(self.texts[index])
-            ):
-                index += 1
-            end = index
-            while end < len(self.texts) and end - index < 8 and not self._is_gap(end):
-                end += 1
-            if index >= end or self.label[index] is not Label.NEW:
-                return
-            stop = self._banner_end(index, end)
-            below = self._next_text(stop)
-            if stop == index or below is None:
-                return
-            for position in range(index, stop):
-                self.label[position] = Label.SIGNATURE
-            if RULE.match(self.texts[below]):
-                self.label[below] = Label.SIGNATURE
-            index = stop
-
-    def _is_gap(self, index: int) -> bool:
-        return not self.texts[index].strip() or RULE.match(self.texts[index]) is not None
-
-    def _banner_end(self, index: int, end: int) -> int:
-        """A banner takes its paragraph, or only its first lines where the mail follows at once."""
-        first = self.texts[index].strip()
-        paragraph = " ".join(text.strip() for text in self.texts[index:end])
-        if is_banner(paragraph) and not re.search(
-            r"\b(?:bonjour|hello|hi|madame|monsieur)\b", paragraph, re.I
-        ):
-            return end
-        if not is_banner(first):
-            return index
-        stop = index + 1
-        while stop < end and is_banner(self.texts[stop].strip()):
-            stop += 1
-        return stop
 
     # -- attributions, header blocks, separators ----------------------------------------------
 

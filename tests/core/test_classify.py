@@ -40,6 +40,11 @@ def mail(headers: tuple[tuple[str, str], ...] = (), **known: object) -> Evidence
     (mail(subject="Please confirm your message", text="Your message has been held. Please click "
           "here to verify: https://c.example"), MessageClass.CHALLENGE, "prove"),
     (mail(subject="Please confirm your message", text="Please confirm"), PERSON, "no sign"),
+    (mail(text="Click the link below to verify that you are a person: https://x.boxbe.com/1"),
+     MessageClass.CHALLENGE, "links to"),
+    (mail(subject="Lu : Export", text="Votre message a été lu."), AUTO, "in words"),
+    (mail(subject="Lu : devis", text="Approuvé."), PERSON, "no sign"),
+    (mail(subject="Absence: wrong days in the module", text="Wrong days."), PERSON, "no sign"),
     (mail((("Auto-Submitted", "auto-replied"),)), AUTO, "RFC 3834"),
     (mail((("Auto-Submitted", "no"),)), PERSON, "no sign"),
     (mail((("X-Autoreply", "no"),)), PERSON, "no sign"),

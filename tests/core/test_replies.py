@@ -68,9 +68,11 @@ HEADERS = "De : Support <s@desk.example>\nEnvoyé : lundi\nÀ : Claire\nObjet : 
     ("Oui.\nEnvoyé de mon iPhone", "Oui."),
     ("Oui\n-----\n", "Oui\n-----"),
     ("On" + " word" * 100 + "\nmore", "On" + " word" * 100 + "\nmore"),  # far too long
+    ("On\na\nb\nc\nd\ne\nf", "On\na\nb\nc\nd\ne\nf"),
     ("John wrote\nsomething else\nmore", "John wrote\nsomething else\nmore"),
     ("Le a@b.example est :\nx", "Le a@b.example est :\nx"),
-    ("Oui\n\nFrom: a@b.example\nTo: x\nFrom: c@d.example\nhello", "Oui"),
+    ("Oui\n\nFrom: a@b.example\nSubject: x\nFrom: c@d.example\nhello", "Oui"),
+    ("Oui\n\nFrom: a@b.example\nTo: x\n\nhello", "Oui\n\nFrom: a@b.example\nTo: x\n\nhello"),
     ("Oui\n\nSent: Monday\nTo: X\nSubject: Y\n\nz", "Oui"),
     ("Oui\n\nDe : S\nEnvoyé : x\nÀ : y\nObjet : z\n\n> Bonjour\n\nEt ceci.", "Oui\n\nEt ceci."),
     ("Oui\n\nSent from my " + "very " * 15 + "phone", "Oui\n\nSent from my " + "very " * 15 + "phone"),
@@ -191,7 +193,9 @@ def test_a_mailbox_as_bodies_show_it(text: str, mailbox: Address | None) -> None
 def test_a_forwarded_mail_without_headers_keeps_its_text() -> None:
     forwarded = parse_forwarded(["---- Forwarded message ----", "", "text"])
     assert (forwarded.sender, forwarded.subject, forwarded.text) == (None, "", "text")
-    twice = parse_forwarded(["To: a@b.example", "From: c@d.example", "To: x", " y", "", "text"])
+    twice = parse_forwarded(
+        ["To: a@b.example", "From: c@d.example", "Date: 1", " y", "To: x", "", "text"]
+    )
     assert twice.sender == Address("", "c@d.example")
     spaced = parse_forwarded(
         ["From: c@d.example", "", "Subject: x", "", "To: a", "To: b", "", "text"]
