@@ -207,6 +207,12 @@ class Journal(Server):
     def _address(cls, value: str) -> str:
         return _plain_address(value)
 
+    @model_validator(mode="after")
+    def _has_login(self) -> "Journal":
+        if self.username is None:
+            raise ValueError("username is required for the journal's mailbox")
+        return self
+
 
 class Database(Section):
     """Where everything is kept."""

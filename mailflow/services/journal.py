@@ -85,6 +85,8 @@ def find_copies(journal: Journal, message_ids: Sequence[str]) -> dict[str, Copy]
             timeout=journal.timeout_seconds,
         ) as client:
             if journal.tls == "starttls":
+                if not client.has_capability("STARTTLS"):
+                    raise GatewayError(f"journal {journal.host}: the server offers no STARTTLS")
                 client.starttls(client_context(journal))
             if journal.oauth2_token_command is not None:
                 client.oauth2_login(journal.username, journal.secret())

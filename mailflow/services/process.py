@@ -25,6 +25,7 @@ from mailflow.services.agent_mail import QUARANTINED, handle_agent_mail, is_agen
 from mailflow.services.apply import apply
 from mailflow.services.facts import gather
 from mailflow.services.owe import tell_agents
+from mailflow.services.throttle import hold_back_floods
 
 LEASE = timedelta(seconds=60)
 BATCH = 20
@@ -50,6 +51,9 @@ def process_due(desk: Desk) -> int:
         ids = claim_inbound(session, desk.worker, desk.clock(), LEASE, BATCH)
     reach("process-claimed")
     readings = [reading for each in ids if (reading := _read(desk, each)) is not None]
+    if readings:
+        held = hold_back_floods(desk, [(each.inbound_id, each.message) for each in readings])
+        readings = [each for each in readings if each.inbound_id not in held]
     for reading in _triage_all(desk, readings):
         _process(desk, reading)
     return len(ids)

@@ -1,0 +1,62 @@
+"""One sender's flood waits, so that the others' mails do not. Nothing is lost by waiting."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailflow.adapters.tables import Inbound
+from mailflow.core.messages import InboundMessage
+from mailflow.desk import Desk
+from mailflow.logs import log
+
+WINDOW = timedelta(minutes=1)
+
+
+def hold_back_floods(desk: Desk, mails: Sequence[tuple[int, InboundMessage]]) -> frozenset[int]:
+    """Put back the mails of senders who are over the limit; return the ids that were put back.
+
+    A sender may have `limits.max_mails_per_sender_and_minute` mails processed in a minute. The
+    rest is spread over the minutes that follow, in its order. Bounces count like all mail.
+    """
+    limit = desk.config.limits.max_mails_per_sender_and_minute
+    now = desk.clock()
+    senders = Counter(message.senders[0].address for _, message in mails if message.senders)
+    held: list[int] = []
+    with desk.database.begin() as session:
+        room = {each: limit - _count_done(session, each, now) for each in senders}
+        waiting = {each: _count_waiting(session, each, now) for each in senders}
+        for inbound_id, message in mails:
+            if not message.senders:
+                continue
+            address = message.senders[0].address
+            room[address] -= 1
+            if room[address] >= 0:
+                continue
+            row = session.get_one(Inbound, inbound_id)
+            row.status, row.attempts = "new", row.attempts - 1
+            row.claimed_by = row.claimed_until = None
+            row.sender = address
+            row.next_attempt_at = now + WINDOW * (1 + waiting[address] // limit)
+            row.reason = f"held back: more than {limit} mails a minute from {address}"
+            waiting[address] += 1
+            held.append(inbound_id)
+    if held:
+        log.warning("mail.held_back", mails=len(held))
+    return frozenset(held)
+
+
+def _count_done(session: Session, address: str, now: datetime) -> int:
+    query = select(func.count(Inbound.id)).where(
+        Inbound.sender == address, Inbound.processed_at > now - WINDOW
+    )
+    return session.scalar(query) or 0
+
+
+def _count_waiting(session: Session, address: str, now: datetime) -> int:
+    query = select(func.count(Inbound.id)).where(
+        Inbound.sender == address, Inbound.status == "new", Inbound.next_attempt_at > now
+    )
+    return session.scalar(query) or 0
