@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mailflow.adapters.triager import Triager
 from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, EmbeddedSmtp
@@ -16,6 +17,8 @@ from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.dovecot import MISSING, Dovecot, find_dovecot
 
 _numbers = itertools.count(1)
+settings.register_profile("patient", deadline=None)  # a busy machine is no bug
+settings.load_profile("patient")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

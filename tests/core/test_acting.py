@@ -266,10 +266,12 @@ def test_nothing_written_does_nothing(actor):
 
 
 COMMANDS = st.sampled_from(
-    ["#priority 1 x", "#priority 3", "#validate", "#ask steps", "#ask", "#wait", "#workaround y"]
-    + ["#resolve y", "#close", "#close force x", "#reopen", "#assign me", "#assign x", "#include"]
-    + ["#exclude training", "#merge A", "#split", "#link A", "#spam", "#allow a@b.example"]
-    + ["#nosuch", "#note z"]
+    [
+        *("#priority 1 x", "#priority 3", "#validate", "#ask steps", "#ask", "#wait", "#close"),
+        *("#workaround y", "#resolve y", "#close force x", "#reopen", "#assign me", "#assign x"),
+        *("#include", "#exclude training", "#merge A", "#split", "#link A", "#spam", "#nosuch"),
+        *("#allow a@b.example", "#note z"),
+    ]
 )
 
 

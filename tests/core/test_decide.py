@@ -293,6 +293,12 @@ def test_after_the_grace_time_a_reply_opens_a_linked_ticket():
     assert decision.new_ticket.linked_to == old.id
 
 
+def test_a_reply_in_the_thread_joins_its_ticket():
+    decision = run(make_message("It hangs as well."), triage=None, ticket=make_ticket())
+    assert (decision.outcome, decision.ticket_id) == ("forwarded", 7)
+    assert decision.new_ticket is None
+
+
 def test_colleagues_in_copy_are_watchers_of_a_new_ticket():
     decision = run(watchers=("bob@client.example",))
     assert decision.new_ticket is not None

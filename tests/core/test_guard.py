@@ -69,3 +69,9 @@ def test_the_daily_cap(sent, cap, answer):
     verdict = may_send_more("ann@client.example", sent, cap)
     assert verdict.answer is answer
     assert f"{sent} automatic mails" in verdict.reason
+
+
+def test_headers_are_found_in_any_case_the_first_one_counts():
+    message = make_message(headers=(("Auto-Submitted", "no"), ("AUTO-SUBMITTED", "yes")))
+    assert message.header("auto-submitted") == "no"
+    assert message.header("Precedence") is None
