@@ -12,6 +12,7 @@ from mailflow.adapters.triager import Triager
 from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, EmbeddedSmtp
 from mailflow.desk import Desk
 from tests.factories_desk import DeskFactory, MovableClock, make_migrated_database
+from tests.servers import postgresql
 from tests.servers.boxes import Box
 from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.dovecot import MISSING, Dovecot, find_dovecot
@@ -22,11 +23,15 @@ settings.load_profile("patient")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests that need Dovecot are skipped where it is missing, but fail in CI."""
-    if item.get_closest_marker("dovecot") is not None and find_dovecot() is None:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(MISSING, pytrace=False)
-        pytest.skip(MISSING)
+    """Tests that need a server are skipped where it is missing, but fail in CI."""
+    for marker, found, missing in (
+        ("dovecot", find_dovecot, MISSING),
+        ("postgresql", postgresql.find_postgresql, postgresql.MISSING),
+    ):
+        if item.get_closest_marker(marker) is not None and found() is None:
+            if os.environ.get("CI", "").lower() == "true":
+                pytest.fail(missing, pytrace=False)
+            pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,8 @@ def _after_closing(
     grace: timedelta,
     received: Step,
 ) -> Decision | None:
+    if ticket.kind == Kind.NOISE:
+        return Decision("ignored", "closed as spam", ticket_id=ticket.id, steps=(received,))
     answer = read_confirmation(message.new_text, message.language)
     is_thanks = answer.verdict is Answer.YES or triage.outcome is Outcome.IGNORE
     if is_thanks:

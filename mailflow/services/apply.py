@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailflow.adapters.store import add_event, loads_of_agents, next_reference
 from mailflow.adapters.tables import Ticket, TicketPerson
-from mailflow.core.agents import choose_agent
+from mailflow.core.agents import choose_agent, find_agent
 from mailflow.core.decisions import Decision, NewTicket, Step
 from mailflow.core.summary import summarise
 from mailflow.core.threads import bare_subject
@@ -51,7 +51,7 @@ def apply(
         for step in decision.steps:
             take_step(session, desk, ticket, step, now, actor=actor, inbound_id=inbound_id)
         if decision.new_ticket is not None:
-            _assign(session, desk, ticket, now)
+            _assign(session, desk, ticket, decision.new_ticket.agent, now)
         if State(ticket.state) in MOVES_CLOCK:
             refresh(session, desk, ticket, now)
         chase_client(session, desk, ticket, now)
@@ -159,9 +159,12 @@ def _register(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> No
     ticket.policy_version = keep_policy(session, policy, now)
 
 
-def _assign(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:
+def _assign(session: Session, desk: Desk, ticket: Ticket, known: str | None, now: datetime) -> None:
     counts, latest = loads_of_agents(session)
-    agent, reason = choose_agent(desk.agents, ticket.language, now, counts, latest)
+    agent, reason = find_agent(desk.agents, known), "has the ticket whose thread this came in"
+    if agent is None:
+        skills = frozenset({ticket.kind, ticket.exclusion or "", f"P{ticket.priority}"})
+    agent, reason = choose_agent(desk.agents, ticket.language, now, counts, latest, skills)
     if agent is not None:
         ticket.agent = agent.address
         data = {"agent": agent.address, "name": agent.name, "reason": reason}

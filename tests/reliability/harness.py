@@ -398,7 +398,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--times", type=int, default=0, help="rounds for each failpoint")
     parser.add_argument("--random", type=int, default=0, help="random kills")
-    parser.add_argument("--mails", type=int, default=24)
+    parser.add_argument("--mails", type=int, default=24, help="mails of the random run")
+    parser.add_argument("--few", type=int, default=24, help="mails of a failpoint's round")
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
@@ -406,9 +407,8 @@ def main() -> int:
     given = parser.parse_args()
     set_up_logs(Logging(level="error"))
     triager = Triager.load()
-    few = make_mails(24)
-    triager.triage_many([])
-    expected = reference(triager, few)
+    few = make_mails(given.few)
+    expected = reference(triager, make_mails(12))
     options = {"postgresql": given.postgresql, "journal": given.journal}
     bad = 0
     for failpoint in (given.failpoint or FAILPOINTS) if given.times else ():
