@@ -9,10 +9,11 @@ import logging
 import mimetypes
 import quopri
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import Message
 from typing import cast
+from urllib.parse import unquote
 
 from mailparser import MailParser
 
@@ -52,6 +53,7 @@ _ENCRYPTED_TYPES = frozenset({"application/pgp-encrypted"})
 _BOUNDARY_LINE = re.compile(
     rb"(?:^|\n)--([^\s\"\\]{1,70})[ \t]*\r?\n(?:content-|\r?\n)", re.IGNORECASE
 )
+_CID = re.compile(r"[\"'(]cid:([^\"'()<>\s]{1,200})", re.IGNORECASE)
 _PGP_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
@@ -106,10 +108,22 @@ def read_content(headers: list[RawHeader], body: bytes) -> Content:
     message = cast("Message", content.parser.message)
     content.parameters = _parameters(message)
     reader.read(message)
+    content.attachments = mark_inline(content.attachments, content.bodies)
     for category in sorted(content.parser.defects_categories):
         if category not in ("AddressHeaderDefect", "ReceivedHeaderDefect"):
             content.defects.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(category)).lower())
     return content
+
+
+def mark_inline(attachments: list[Attachment], bodies: list[Body]) -> list[Attachment]:
+    """Mark what the HTML shows by its Content-ID, whatever its disposition. Source: RFC 2392."""
+    shown: set[str] = set()
+    for body in bodies:
+        shown.update(unquote(cid) for cid in _CID.findall(body.html or "")[:1000])
+    return [
+        replace(attachment, inline=True) if attachment.content_id in shown else attachment
+        for attachment in attachments
+    ]
 
 
 def _reduced_header(headers: list[RawHeader]) -> bytes:

@@ -5,7 +5,7 @@ from datetime import datetime
 from mailflow.adapters.addresses import parse_addresses
 from mailflow.adapters.body_text import read_bodies
 from mailflow.adapters.bounces import find_report
-from mailflow.adapters.charsets import clean_text
+from mailflow.adapters.charsets import clean_text, decode_text
 from mailflow.adapters.headers import (
     RawHeader,
     decode_value,
@@ -30,6 +30,16 @@ def parse_message(raw: bytes, own_addresses: frozenset[str] = frozenset()) -> In
     `own_addresses`, in lower case, are those that mailflow itself sends from. Sizes are bounded
     before any library sees the mail: see docs/parsing.md for the limits.
     """
+    try:
+        return _parse(raw, own_addresses)
+    except MemoryError:
+        raise  # nothing can be built any more: the sandbox's parent tells the story
+    except Exception as error:
+        # Nothing is known to come here; a library's bug must not stop the other mails.
+        return _unreadable(raw, error)
+
+
+def _parse(raw: bytes, own_addresses: frozenset[str]) -> InboundMessage:
     defects: list[str] = []
     if len(raw) > MAX_RAW:
         defects.append(f"mail of {len(raw)} bytes: only the first {MAX_RAW} were read")
@@ -157,6 +167,33 @@ class _Assembler:
             return reply.new_text, reply.forwarded
         forwarded = _read_attached(self.content.messages[0])
         return reply.new_text or forwarded.text, forwarded
+
+
+def _unreadable(raw: bytes, error: Exception) -> InboundMessage:
+    """What is left when the parser itself fails: no sender, so that nobody is answered."""
+    text, _ = decode_text(raw[:MAX_TEXT], None)
+    return InboundMessage(
+        message_id=None,
+        in_reply_to=(),
+        references=(),
+        senders=(),
+        reply_to=(),
+        to=(),
+        cc=(),
+        subject="",
+        date=None,
+        language="und",
+        text=text,
+        new_text=text,
+        signature="",
+        quoted="",
+        forwarded=None,
+        message_class=MessageClass.PERSON,
+        class_reason="the parser failed",
+        bounce=None,
+        attachments=(),
+        defects=(f"the parser failed: {type(error).__name__}",),
+    )
 
 
 def _read_attached(raw: bytes) -> Forwarded:

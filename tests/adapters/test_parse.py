@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from mailflow.adapters import parse
 from mailflow.adapters.addresses import parse_addresses
 from mailflow.adapters.attachments import clean_filename
 from mailflow.adapters.bounds import set_base64_apart
@@ -172,6 +173,45 @@ def test_html_marks() -> None:
     html = "<div>a</div><blockquote type=cite>b</blockquote><div id=Signature>c</div>"
     marks = {line.text: line.mark for line in read_html(html)}
     assert [marks[text] for text in "abc"] == [Mark.NONE, Mark.QUOTED, Mark.SIGNATURE]
+
+
+def test_a_failing_library_leaves_a_mail_without_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The net below everything: nobody can be answered, and the defect says why."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(parse, "read_content", fail)
+    message = parse_message(HEAD + b"\nBonjour\n")
+    assert message.senders == ()
+    assert "Bonjour" in message.text
+    assert message.defects == ("the parser failed: ZeroDivisionError",)
+
+
+def test_an_image_that_the_html_shows_is_inline_whatever_its_disposition() -> None:
+    raw = (
+        HEAD
+        + b"""Content-Type: multipart/related; boundary="b"
+
+--b
+Content-Type: text/html
+
+<p>Voir <img src="cid:a%40x"></p>
+--b
+Content-Type: image/png; name=a.png
+Content-ID: <a@x>
+Content-Disposition: attachment; filename=a.png
+
+x
+--b
+Content-Type: image/png; name=b.png
+Content-ID: <b@x>
+
+x
+--b--
+"""
+    )
+    assert [a.inline for a in parse_message(raw).attachments] == [True, False]
 
 
 def test_several_from_headers_give_no_single_sender() -> None:
