@@ -23,6 +23,7 @@ COMMANDS = {
     "tickets": "tickets",
     "quarantine": "quarantine",
     "reconcile": "quarantine",
+    "organisations": "organisations",
     "backup": "backup",
     "restore": "backup",
     "parse": "parse",
