@@ -26,7 +26,7 @@ from mailflow.adapters.wording import (
 from mailflow.core.triage_features import Material
 from mailflow.errors import ConfigError
 
-FORMAT = 1
+FORMAT = 2
 CUE_WEIGHT = 0.3
 Numbers = NDArray[np.float64]
 _FILES = ("words.json", "weights.npz")

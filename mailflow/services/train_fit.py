@@ -33,7 +33,7 @@ FOLDS = 5
 OWN_WEIGHT = 0.6  # of a mail written for this project, beside 1 for one from elsewhere
 _TREES = 150
 _WITH_FOREST = frozenset({"kind", "priority", "exclusion", "steps", "error"})
-_STRENGTH = {"description": 5.0, "feature": 5.0}  # inverse regularisation; else 10
+_STRENGTH = {"description": 5.0, "feature": 5.0}  # inverse regularisation; else 3
 Progress = Callable[[str], None]
 
 
@@ -120,7 +120,7 @@ def fit_decider(
     groups: NDArray[np.int64],
 ) -> Decider:
     """Fit one decision on the rows `chosen`; not calibrated yet."""
-    strength = _STRENGTH.get(name, 10.0)
+    strength = _STRENGTH.get(name, 3.0)
     classes = tuple(sorted(set(labels)))
     rows = table.rows[chosen]
     weights = table.weights[chosen]

@@ -1,0 +1,115 @@
+"""How fast triage is: `python benchmarks/triage.py`.
+
+Figures are given as ratios to a floor measured in the same run (hashing the same mails a
+thousand times), so that two machines can be compared, and as mails a second on this one.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from mailflow.adapters.nlp import _hangs_on
+from mailflow.adapters.triager import Triager, find_all_hits
+from mailflow.adapters.wording import encode_meaning
+from mailflow.core.judging import Located, Words, judge
+from mailflow.core.triage_features import count_features
+from mailflow.services.train_data import Example, read_examples, shipped_training_files
+
+
+def main() -> None:
+    """Print start-up, the stages' speed, and the share of mails that need the parser."""
+    examples = read_examples(shipped_training_files())[:400]
+    floor = _per_second(lambda: _hash(examples), len(examples))
+    print(f"floor: {floor:,.0f} mails/s (SHA-256 of each mail, 1,000 times)")
+    _startup()
+    triager = Triager.load()
+    encode_meaning([examples[0].material])  # loads the encoder
+    parsed = _share_parsed(triager, examples)
+    print(f"mails with a sentence for the parser: {parsed:.1%}")
+    _warm(triager, examples)
+    rules = _per_second(
+        lambda: [
+            find_all_hits(triager.matchers[one.material.language], one.material) for one in examples
+        ],
+        len(examples),
+    )
+    _tell("rules (parses remembered)", rules, floor)
+    encoder = _per_second(lambda: _encode(examples), len(examples))
+    _tell("sentence encoder", encoder, floor)
+    whole = _per_second(lambda: _judge(triager, examples), len(examples))
+    _tell("all but parsing", whole, floor)
+    _hangs_on.cache_clear()
+    dear = _per_second(lambda: _warm(triager, examples), len(examples))
+    _tell("rules with parsing", dear, floor)
+    print(json.dumps({"floor": floor, "all_but_parsing": whole, "parsed": parsed}))
+
+
+def _startup() -> None:
+    for name, code in (
+        ("python", "pass"),
+        ("import of spaCy", "import spacy"),
+        ("start of triage", "from mailflow.adapters.triager import Triager; Triager.load()"),
+    ):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        print(f"{name}: {time.perf_counter() - started:.2f} s")
+
+
+def _hash(examples: Sequence[Example]) -> None:
+    for one in examples:
+        text = one.material.written.encode()
+        for _ in range(1000):
+            hashlib.sha256(text).digest()
+
+
+def _warm(triager: Triager, examples: Sequence[Example]) -> None:
+    for one in examples:
+        find_all_hits(triager.matchers[one.material.language], one.material)
+
+
+def _share_parsed(triager: Triager, examples: Sequence[Example]) -> float:
+    count = 0
+    for one in examples:
+        before = _hangs_on.cache_info().misses
+        find_all_hits(triager.matchers[one.material.language], one.material)
+        count += _hangs_on.cache_info().misses > before
+    return count / len(examples)
+
+
+def _encode(examples: Sequence[Example]) -> None:
+    for start in range(0, len(examples), 64):
+        encode_meaning([one.material for one in examples[start : start + 64]])
+
+
+def _judge(triager: Triager, examples: Sequence[Example]) -> None:
+    from mailflow.adapters.triager import as_scores
+
+    for start in range(0, len(examples), 64):
+        batch = examples[start : start + 64]
+        meanings = encode_meaning([one.material for one in batch])
+        for one, meaning in zip(batch, meanings, strict=True):
+            matcher = triager.matchers[one.material.language]
+            hits = find_all_hits(matcher, one.material)
+            answers = triager.model.ask(one.material, count_features(one.material, hits), meaning)
+            place = Located(one.material, one.material.body)
+            judge(
+                place, matcher.rules, hits, as_scores(answers),
+                triager.model.thresholds, Words({}),
+            )  # fmt: skip
+
+
+def _per_second(run: Callable[[], object], mails: int) -> float:
+    started = time.perf_counter()
+    run()
+    return mails / (time.perf_counter() - started)
+
+
+def _tell(name: str, speed: float, floor: float) -> None:
+    print(f"{name}: {speed:,.0f} mails/s, {speed / floor:.3f} of the floor")
+
+
+if __name__ == "__main__":
+    main()
