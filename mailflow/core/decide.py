@@ -229,6 +229,7 @@ def _ticket(
         asked=asked,
         text=message.new_text,
         linked_to=old.id if old else None,
+        agent=facts.ticket.agent if facts.ticket is not None and facts.outsider else None,
     )
 
 

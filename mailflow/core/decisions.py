@@ -94,6 +94,7 @@ class NewTicket:
     asked: tuple[str, ...]
     text: str = field(repr=False)
     linked_to: int | None = None
+    agent: str | None = None  # who knows the matter already; else one is chosen
 
 
 @dataclass(frozen=True, slots=True)

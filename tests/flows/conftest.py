@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailflow.adapters.render import Renderer
 from tests.factories_desk import DeskFactory, MovableClock
 from tests.flows.office import CLAIRE, Office, write
 from tests.flows.reader import Reader
@@ -12,8 +13,14 @@ from tests.flows.words import FULL_FR
 OpenOffice = Callable[..., Office]
 
 
+@pytest.fixture(scope="session")
+def templates() -> Renderer:
+    """The shipped templates, compiled once for all offices."""
+    return Renderer(None, "Europe/Paris")
+
+
 @pytest.fixture
-def open_office(desk_factory: DeskFactory) -> OpenOffice:
+def open_office(desk_factory: DeskFactory, templates: Renderer) -> OpenOffice:
     """Open an office: `open_office(support={"unknown_sender": "refuse"})`.
 
     `agents` and `organisations` are TOML that replaces the files.
@@ -31,6 +38,7 @@ def open_office(desk_factory: DeskFactory) -> OpenOffice:
                 files[key] = f"our-{key}.toml"
         desk = desk_factory(name, clock, files=files, **sections)  # type: ignore[arg-type]
         desk.triager = Reader()  # type: ignore[assignment]
+        desk.renderer = templates
         return Office(desk, clock)
 
     return open_it
