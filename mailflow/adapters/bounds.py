@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_READ = 5 * 1024 * 1024  # bytes left to the MIME parser once long base64 is set apart
+MAX_READ = 4 * 1024 * 1024  # bytes left to the MIME parser once long base64 is set apart
 MAX_BOUNDARY_LINES = 1000
 MAX_BOUNDARIES = 60
 MAX_MIME_HEADER = 2000
