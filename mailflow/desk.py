@@ -36,6 +36,7 @@ class Desk:
     renderer: Renderer
     clock: Callable[[], datetime] = utc_now
     worker: str = field(default_factory=worker_name)
+    _policies: dict[str | None, SlaPolicy] = field(default_factory=dict, repr=False)
 
     @cached_property
     def triager(self) -> Triager:
@@ -53,9 +54,12 @@ class Desk:
 
     def policy_for(self, organisation: Organisation | None) -> SlaPolicy:
         """Return the SLA policy that a new ticket of `organisation` gets."""
-        if organisation is None:
-            return self.policies.sla_for()
-        return self.policies.sla_for(organisation.calendar, organisation.targets)
+        name = organisation.name if organisation else None
+        if name not in self._policies:
+            calendar = organisation.calendar if organisation else None
+            targets = organisation.targets if organisation else None
+            self._policies[name] = self.policies.sla_for(calendar, targets)
+        return self._policies[name]
 
 
 def open_desk(config: Config, clock: Callable[[], datetime] = utc_now) -> Desk:

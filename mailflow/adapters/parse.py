@@ -8,6 +8,7 @@ from mailflow.adapters.bounces import find_report
 from mailflow.adapters.charsets import clean_text, decode_text
 from mailflow.adapters.headers import (
     RawHeader,
+    decode_raw,
     decode_value,
     parse_date,
     parse_message_ids,
@@ -21,6 +22,7 @@ from mailflow.core.messages import Address, Forwarded, InboundMessage, MessageCl
 from mailflow.core.replies import Context, Reply, split_reply
 
 MAX_RAW = 64 * 1024 * 1024
+PROOFS = frozenset({"authentication-results", "arc-authentication-results", "received-spf"})
 MAX_TEXT = 1024 * 1024
 
 
@@ -50,8 +52,15 @@ def _parse(raw: bytes, own_addresses: frozenset[str]) -> InboundMessage:
     defects += found
     content = read_content(fields, body)
     unpack_tnef(content)
-    headers = tuple((name, decode_value(value)) for name, value in fields)
+    headers = tuple((name, _readable(name, value)) for name, value in fields)
     return _Assembler(fields, headers, content, defects, own_addresses).build(raw)
+
+
+def _readable(name: str, value: bytes) -> str:
+    """Decode a header, but not one that proofs are read from: a server never encodes those."""
+    if name.lower() in PROOFS:
+        return decode_raw(value).replace("\r", " ").replace("\n", " ").replace("\0", "")
+    return decode_value(value)
 
 
 class _Assembler:

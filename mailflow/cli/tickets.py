@@ -67,7 +67,7 @@ def list_tickets(
 def ticket_table(desk: Desk, rows: list[Ticket]) -> Table:
     """Return tickets as a table for a terminal."""
     table = Table(title=f"{len(rows)} tickets", title_justify="left")
-    for heading in ("Reference", "State", "P", "Due", "Requester", "Summary", "To check"):
+    for heading in ("Reference", "State", "P", "Due", "What, and who", "To check"):
         table.add_column(heading, no_wrap=heading in ("Reference", "State", "P", "Due"))
     now = desk.clock()
     for row in rows:
@@ -75,16 +75,20 @@ def ticket_table(desk: Desk, rows: list[Ticket]) -> Table:
         due = _local(desk, row.due_at)
         if row.due_at is not None and row.due_at < now:
             due = f"[bold red]{due}[/]"
+        reasons = [_shortened(each, 60) for each in row.review]
         table.add_row(
             row.reference or f"#{row.id}",
             f"[{colour}]{row.state}[/]",
             f"P{row.priority}" if row.priority else "–",
             due,
-            escape(row.requester),
-            escape(row.summary),
-            escape("; ".join(row.review)[:80]),
+            f"{escape(_shortened(row.summary, 60))}\n[dim]{escape(row.requester)}[/]",
+            escape("\n".join(reasons[:2])),
         )
     return table
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 @tickets_app.command("show")

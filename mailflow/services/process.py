@@ -30,6 +30,7 @@ from mailflow.services.throttle import hold_back_floods
 LEASE = timedelta(seconds=60)
 BATCH = 20
 MOST_ATTEMPTS = 3
+PARSER_FAILED = "the parser failed"  # the defect of a mail that nobody could read
 SPLIT_OFF = "split"  # the outcome of a mail that `ticket_actions` gave back
 RISKY_BYTES = 2_000_000  # larger mails, and second attempts, are parsed in a child process
 
@@ -86,6 +87,10 @@ def _read(desk: Desk, inbound_id: int) -> Reading | None:
         return None
     finally:
         structlog.contextvars.unbind_contextvars("mail")
+    failed = next((each for each in message.defects if each.startswith(PARSER_FAILED)), None)
+    if failed is not None:
+        quarantine(desk, inbound_id, failed)
+        return None
     return Reading(inbound_id, message, None, "", split_off=row.outcome == SPLIT_OFF)
 
 
