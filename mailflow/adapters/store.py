@@ -179,6 +179,7 @@ def snapshot(session: Session, row: Ticket) -> core.Ticket:
         registered_at=row.registered_at,
         closed_at=row.closed_at,
         workaround=row.workaround,
+        undelivered=row.undelivered,
         wants_contact=row.priority == 1 and row.contact is None,
         text=row.text,
     )

@@ -187,12 +187,13 @@ def _our_mail_bounced(message: InboundMessage, facts: Facts) -> Decision:
         return Decision("ignored", f"bounce of {facts.bounced}: {message.class_reason}")
     data = {"what": facts.bounced, "recipients": recipients, "reason": message.class_reason}
     problem = f"{facts.bounced} did not reach {', '.join(recipients)}"
+    told = () if facts.ticket.undelivered else (_told_agent(problem, NoticeKind.AGENT_PROBLEM),)
     return Decision(
         "bounced",
         problem,
         ticket_id=facts.ticket.id,
         steps=(Step("bounced", data=data, changes={"undelivered": True}),),
-        notices=(_told_agent(problem, NoticeKind.AGENT_PROBLEM),),
+        notices=told,  # once a ticket: a storm of bounces is one piece of news
     )
 
 

@@ -139,6 +139,7 @@ class Ticket:
     registered_at: datetime | None = None
     closed_at: datetime | None = None
     workaround: bool = False  # what was proposed last is a workaround, not a solution
+    undelivered: bool = False  # a mail of ours bounced; the agents were told
     wants_contact: bool = False  # a P1 whose technical contact is not known yet
     text: str = field(default="", repr=False)  # what the client wrote so far, new text only
 
