@@ -164,7 +164,7 @@ def _assign(session: Session, desk: Desk, ticket: Ticket, known: str | None, now
     agent, reason = find_agent(desk.agents, known), "has the ticket whose thread this came in"
     if agent is None:
         skills = frozenset({ticket.kind, ticket.exclusion or "", f"P{ticket.priority}"})
-    agent, reason = choose_agent(desk.agents, ticket.language, now, counts, latest, skills)
+        agent, reason = choose_agent(desk.agents, ticket.language, now, counts, latest, skills)
     if agent is not None:
         ticket.agent = agent.address
         data = {"agent": agent.address, "name": agent.name, "reason": reason}
