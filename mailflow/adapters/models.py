@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailflow.adapters.wording import (
-    MEANING_SIZE,
+    MEANING_WIDTH,
     Acts,
     Meaning,
     Vocabulary,
@@ -26,7 +26,7 @@ from mailflow.adapters.wording import (
 from mailflow.core.triage_features import Material
 from mailflow.errors import ConfigError
 
-FORMAT = 2
+FORMAT = 3
 CUE_WEIGHT = 0.3
 Numbers = NDArray[np.float64]
 _FILES = ("words.json", "weights.npz")
@@ -44,7 +44,7 @@ class Space:
     def width(self) -> int:
         """The number of columns."""
         text = len(self.words.places) + len(self.characters.places)
-        return text + 3 * MEANING_SIZE + len(self.cues)
+        return text + MEANING_WIDTH + len(self.cues)
 
     def row(
         self, material: Material, features: Mapping[str, float], meaning: NDArray[np.float32]
@@ -55,7 +55,7 @@ class Space:
         runs, run_values = self.characters.weigh(list_characters(text))
         first_run = len(self.words.places)
         first_meaning = first_run + len(self.characters.places)
-        first_cue = first_meaning + 3 * MEANING_SIZE
+        first_cue = first_meaning + MEANING_WIDTH
         at = [words, runs + first_run, np.arange(first_meaning, first_cue)]
         values = [word_values, run_values, meaning]
         named = [
@@ -194,7 +194,7 @@ class Model:
         at, values = self.space.words.weigh(list_words(material.written))
         weights = decider.joint[at].astype(np.float64)
         pull = values * (weights[:, decider.classes.index(value)] - weights.mean(axis=1))
-        names = {place: term for term, place in self.space.words.places.items()}
+        names = self.space.words.terms
         order = np.argsort(-pull, kind="stable")[:most]
         return tuple(names[int(at[one])] for one in order if pull[one] > 0)
 
@@ -250,7 +250,9 @@ def load_model(folder: Path) -> Model:
 
 
 def _read_vocabulary(terms: Sequence[str], weights: NDArray[np.float32]) -> Vocabulary:
-    return Vocabulary({term: at for at, term in enumerate(terms)}, weights.astype(np.float32))
+    return Vocabulary(
+        {term: at for at, term in enumerate(terms)}, weights.astype(np.float32), tuple(terms)
+    )
 
 
 def _read_decider(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,14 @@ _CHARACTERS = (3, 4, 5)
 _MOST_SENTENCES = 40
 _FAINT = 0.02  # an act less sure than this counts as absent
 MEANING_SIZE = 512
-MEANING_WEIGHTS = (1.5, 1.5, 0.7)  # whole mail, mean and maximum over its sentences
+MEANING_WIDTH = 2 * MEANING_SIZE
+MEANING_WEIGHTS = (2.1, 0.7)  # mean and maximum over the sentences
 
 
 def list_words(text: str) -> list[str]:
     """Return the words and pairs of neighbouring words of `text`, in lower case."""
     words = _WORD.findall(text.lower())
-    return words + [f"{one} {two}" for one, two in zip(words, words[1:], strict=False)]
+    return words + [f"{one} {two}" for one, two in pairwise(words)]
 
 
 def list_characters(text: str) -> list[str]:
@@ -53,6 +55,7 @@ class Vocabulary:
 
     places: Mapping[str, int]
     weights: Vector
+    terms: tuple[str, ...]  # in order of their places
 
     @staticmethod
     def learn(documents: Sequence[Iterable[str]], least: int) -> "Vocabulary":
@@ -64,7 +67,9 @@ class Vocabulary:
         total = len(documents)
         weights = [math.log((1 + total) / (1 + seen[term])) + 1.0 for term in kept]
         return Vocabulary(
-            {term: at for at, term in enumerate(kept)}, np.asarray(weights, dtype=np.float32)
+            {term: at for at, term in enumerate(kept)},
+            np.asarray(weights, dtype=np.float32),
+            tuple(kept),
         )
 
     def weigh(self, terms: Iterable[str]) -> tuple[NDArray[np.int64], Vector]:
@@ -123,7 +128,7 @@ def encode_sentences(texts: Sequence[str]) -> Vector:
 
 
 def encode_meaning(materials: Sequence[Material]) -> list[Meaning]:
-    """Return what each mail means: whole, mean and maximum over its sentences, side by side."""
+    """Return what each mail means: mean and maximum over its sentences, side by side."""
     texts: list[str] = []
     spans: list[tuple[int, int]] = []
     for material in materials:
@@ -131,18 +136,17 @@ def encode_meaning(materials: Sequence[Material]) -> list[Meaning]:
         spans.append((len(texts), len(texts) + len(pieces)))
         texts += pieces
     encoded = encode_sentences(texts) if texts else np.zeros((0, MEANING_SIZE), np.float32)
-    whole, mean, most = MEANING_WEIGHTS
+    mean, most = MEANING_WEIGHTS
     meanings = []
     for start, end in spans:
-        sentences = encoded[start + 1 : end]
-        parts = (encoded[start] * whole, sentences.mean(0) * mean, sentences.max(0) * most)
+        sentences = encoded[start:end]
+        parts = (sentences.mean(0) * mean, sentences.max(0) * most)
         meanings.append(Meaning(np.concatenate(parts), sentences))
     return meanings
 
 
 def _pieces(material: Material) -> Iterator[str]:
-    """The whole mail, then subject and sentences, at least one."""
-    yield f"{material.subject}\n{material.body}"[:4000] or "-"
+    """The subject, then the sentences."""
     yield material.subject or "-"
     for sentence in split_sentences(material.body)[:_MOST_SENTENCES]:
         if len(sentence.text) > 3:

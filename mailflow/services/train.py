@@ -1,5 +1,6 @@
 """Train the triage model: answer unseen mails, calibrate, set thresholds, judge, promote."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -36,8 +37,6 @@ from mailflow.services.train_fit import (
     tabulate,
 )
 
-KEPT = 2  # model versions kept: the one in force and the one before
-
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -72,11 +71,20 @@ def fit_model(prepared: Sequence[Prepared], acts: Acts, progress: Progress) -> T
     thresholds = choose_thresholds(unseen)
     given = [one for one in unseen if one.source != OWN]
     metrics = {"unseen": measure(given, thresholds), "mails": len(prepared)}
-    version = hash_data([one.example for one in prepared])[:12]
-    manifest = {"data": hash_data([one.example for one in prepared]), "metrics": metrics}
+    data = hash_data([one.example for one in prepared])
+    version = f"{data[:8]}-{fingerprint(deciders)[:8]}"
+    manifest = {"data": data, "metrics": metrics}
     return Trained(
         Model(version, table.space, acts, deciders, thresholds, manifest), unseen, metrics
     )
+
+
+def fingerprint(deciders: Mapping[str, Decider]) -> str:
+    """Return a hash of what was learned: the same mails under other rules give another one."""
+    digest = hashlib.sha256()
+    for name in sorted(deciders):
+        digest.update(deciders[name].joint.astype(np.float16).tobytes())
+    return digest.hexdigest()
 
 
 def _unseen_answers(
