@@ -3,6 +3,7 @@
 import io
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ class Scenes(Console):
         """End the scene before the rule, and begin the next."""
         self.keep()
         super().rule(*arguments, **options)
+
+    def status(self, *arguments: Any, **options: Any) -> Any:
+        """Show no spinner: it does not belong in a picture."""
+        return nullcontext()
 
     def keep(self) -> None:
         """Write what was shown since the last rule."""

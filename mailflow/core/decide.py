@@ -251,4 +251,6 @@ def _summary(triage: Triage) -> str:
         parts.append(f"P{triage.priority.value}")
     if triage.missing:
         parts.append("missing " + ", ".join(item.value for item in triage.missing))
+    if triage.review.needed:
+        parts.append("an agent will check it")
     return "; ".join(parts)
