@@ -197,7 +197,7 @@ def write(
     at: object = None,
 ) -> bytes:
     """Return a first mail of somebody's."""
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=900))  # long ids stay whole
     if auth is not None:
         mail["Authentication-Results"] = auth
     mail["From"] = f"{sender.name} <{sender.address}>"
