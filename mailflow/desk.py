@@ -36,7 +36,7 @@ class Desk:
     renderer: Renderer
     clock: Callable[[], datetime] = utc_now
     worker: str = field(default_factory=worker_name)
-    _policies: dict[str | None, SlaPolicy] = field(default_factory=dict, repr=False)
+    _policies: dict[str | None, SlaPolicy] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def triager(self) -> Triager:

@@ -1,6 +1,7 @@
 """Plan what is owed in time beside the deadline: reminders to clients, progress prompts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -30,14 +31,14 @@ def chase_client(session: Session, desk: Desk, ticket: Ticket, now: datetime) ->
         withdraw(session, ticket.id, track, now, except_deadline=start)
         if start is None or _is_planned(session, ticket, track, start):
             continue
-        plan = client_reminders(policy.calendar, chase, start)
+        closes = chase.closes
+        if track == CONFIRMATION:  # the policy's word, or the desk's
+            closes = closes or desk.config.support.close_without_answer
+        plan = client_reminders(policy.calendar, replace(chase, closes=closes), start)
         for number, moment in enumerate(plan.reminders, start=1):
             _plan(session, ticket, track, start, f"{track}-{number}", number, moment)
-        ends_at = plan.ends_at
-        if track == CONFIRMATION and not desk.config.support.close_without_answer:
-            ends_at = ends_at if chase.closes else None
-        if ends_at is not None:
-            _plan(session, ticket, track, start, f"{track}-{LAST}", 99, ends_at)
+        if plan.ends_at is not None:
+            _plan(session, ticket, track, start, f"{track}-{LAST}", 99, plan.ends_at)
     _plan_progress(session, desk, ticket, state, now)
 
 
