@@ -72,7 +72,7 @@ class Space:
 class Forest:
     """Decision trees over cues and log-odds, as arrays: one row a node, roots by tree."""
 
-    feature: NDArray[np.int32]  # -1: a leaf
+    feature: NDArray[np.int32]  # -1: a leaf, which leads to itself
     limit: NDArray[np.float32]
     low: NDArray[np.int32]
     high: NDArray[np.int32]
@@ -81,15 +81,13 @@ class Forest:
 
     def shares(self, numbers: NDArray[np.float32]) -> Numbers:
         """Return the mean class shares of the leaves that `numbers` falls into."""
-        at = self.roots.copy()
+        at = self.roots
         while True:
-            feature = self.feature[at]
-            inner = feature >= 0
-            if not inner.any():
+            below = numbers[self.feature[at]] <= self.limit[at]
+            further = np.where(below, self.low[at], self.high[at])
+            if np.array_equal(further, at):
                 break
-            here = at[inner]
-            below = numbers[feature[inner]] <= self.limit[here]
-            at[inner] = np.where(below, self.low[here], self.high[here])
+            at = further
         return np.asarray(self.value[at].mean(axis=0), dtype=np.float64)
 
 
@@ -260,11 +258,13 @@ def _read_decider(
 ) -> Decider:
     forest = None
     if f"{name}.roots" in arrays:
+        feature = arrays[f"{name}.feature"].astype(np.int32)
+        itself = np.arange(len(feature), dtype=np.int32)
         forest = Forest(
-            arrays[f"{name}.feature"].astype(np.int32),
+            feature,
             arrays[f"{name}.limit"].astype(np.float32),
-            arrays[f"{name}.low"].astype(np.int32),
-            arrays[f"{name}.high"].astype(np.int32),
+            np.where(feature < 0, itself, arrays[f"{name}.low"]).astype(np.int32),
+            np.where(feature < 0, itself, arrays[f"{name}.high"]).astype(np.int32),
             arrays[f"{name}.value"].astype(np.float32) / 255.0,
             arrays[f"{name}.roots"].astype(np.int32),
         )

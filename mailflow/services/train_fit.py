@@ -158,10 +158,11 @@ def _fit_forest(
     for tree in (one.tree_ for one in fitted.estimators_):
         roots.append(start)
         inner = tree.children_left >= 0
+        own = np.arange(tree.node_count)
         feature.append(np.where(inner, tree.feature, -1))
         limit.append(tree.threshold)
-        low.append(np.where(inner, tree.children_left + start, 0))
-        high.append(np.where(inner, tree.children_right + start, 0))
+        low.append(np.where(inner, tree.children_left, own) + start)
+        high.append(np.where(inner, tree.children_right, own) + start)
         shares = tree.value[:, 0, :]
         value.append(shares / shares.sum(axis=1, keepdims=True))
         start += tree.node_count

@@ -56,8 +56,8 @@ def test_a_forest_walks_to_its_leaves():
     forest = Forest(
         feature=np.array([0, -1, -1, -1], dtype=np.int32),
         limit=np.array([0.5, 0, 0, 0], dtype=np.float32),
-        low=np.array([1, 0, 0, 0], dtype=np.int32),
-        high=np.array([2, 0, 0, 0], dtype=np.int32),
+        low=np.array([1, 1, 2, 3], dtype=np.int32),
+        high=np.array([2, 1, 2, 3], dtype=np.int32),
         value=np.array([[0, 0], [1, 0], [0, 1], [0.5, 0.5]], dtype=np.float32),
         roots=np.array([0, 3], dtype=np.int32),
     )
