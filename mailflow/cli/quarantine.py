@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.tables import Inbound, RawMail
+from mailflow.adapters.tables import Inbound, MailboxEntry, RawMail
 from mailflow.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -18,6 +18,7 @@ from mailflow.cli.common import (
     print_json,
 )
 from mailflow.errors import MailflowError
+from mailflow.services.intake import OVERSIZE
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Mails that were set aside for a human.")
 MailId = Annotated[int, typer.Argument(help="The number of the mail, from `quarantine list`.")]
@@ -72,6 +73,10 @@ def retry(mail: MailId, config: ConfigOption = DEFAULT_CONFIG) -> None:
     desk = desk_from(config)
     with desk.database.begin() as session:
         row = _get(session, mail)
+        if row.source == OVERSIZE:
+            _fetch_again(session, row)
+            console.print(f"mail {mail} will be fetched again, whole if the limit now allows it")
+            return
         row.status = "new"
         row.attempts = 0
         row.next_attempt_at = desk.clock()
@@ -133,6 +138,13 @@ def _get(session: Session, mail: int) -> Inbound:
     if row is None or row.status != QUARANTINED:
         raise MailflowError(f"mail {mail} is not in quarantine; see `mailflow quarantine list`")
     return row
+
+
+def _fetch_again(session: Session, row: Inbound) -> None:
+    """Forget the UID of a mail that was too large, so that the next poll takes it anew."""
+    session.execute(delete(MailboxEntry).where(MailboxEntry.inbound_id == row.id))
+    row.status = "done"
+    row.outcome = "fetched again"
 
 
 def _json(row: Inbound) -> dict[str, object]:
