@@ -1,0 +1,184 @@
+"""How fast mailflow handles mail, as a ratio to the least that any durable program must do.
+
+    python benchmarks/throughput.py [--mails 1000] [--runs 2]
+
+Floor and mailflow work on the same mails (French and English, a tenth auto-replies, a seventh with
+an attachment), on the same servers, in the same run, one after the other:
+- the floor fetches over IMAP, parses with the standard library, commits in batches of 50, moves
+  the mails, sends one canned answer for each person's mail over one connection, marks it sent;
+- mailflow is `run --once` on SQLite with triage on, its models loaded beforehand. What loading
+  costs is shown apart.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, closing
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from importlib.resources import files
+from pathlib import Path
+from smtplib import SMTP
+
+from imapclient import IMAPClient
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mailflow.adapters.parse import parse_message
+from mailflow.config import load_config
+from mailflow.daemon import Daemon
+from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, free_port, wait_for_port
+from mailflow.desk import open_desk
+from mailflow.logs import set_up_logs
+from mailflow.settings import Logging
+from tests.reliability import harness
+from tests.servers.certificates import make_certificates
+from tests.servers.dovecot import Dovecot, find_dovecot
+
+BATCH = 50
+SUPPORT = "support@support.example"
+
+
+def make_mails(count: int) -> list[bytes]:
+    """Return mails made of the shipped labelled texts."""
+    folder = files("mailflow") / "training"
+    texts = []
+    for name in ("fr.jsonl", "en.jsonl", "fr-2.jsonl", "en-2.jsonl"):
+        texts += [json.loads(line) for line in (folder / name).read_text("utf-8").splitlines()]
+    mails = []
+    for number in range(count):
+        text = texts[number * 7 % len(texts)]
+        mail = EmailMessage(policy=policy.SMTP)
+        mail["From"] = f"Client {number} <client{number}@brasserie-du-lac.example>"
+        mail["To"] = "support@support.example"
+        mail["Subject"] = text["subject"].replace("\n", " ") or "(no subject)"
+        mail["Message-ID"] = f"<bench-{number}@brasserie-du-lac.example>"
+        mail["Date"] = "Mon, 02 Mar 2026 09:14:00 +0100"
+        if number % 10 == 9:
+            mail["Auto-Submitted"] = "auto-replied"
+        mail.set_content(text["body"])
+        if number % 7 == 6:
+            mail.add_attachment(b"\x89PNG" + bytes(30_000), maintype="image", subtype="png",
+                                filename="capture.png")  # fmt: skip
+        mails.append(mail.as_bytes())
+    return mails
+
+
+def floor(imap_port: int, user: str, smtp_port: int, folder: Path) -> None:
+    """The least a durable program must do with each mail."""
+    with (
+        IMAPClient("127.0.0.1", imap_port, ssl=False) as client,
+        closing(sqlite3.connect(folder / "floor.db", isolation_level=None)) as database,
+        SMTP("127.0.0.1", smtp_port) as smtp,
+    ):
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE mail (uid INTEGER, raw BLOB, sent INTEGER)")
+        client.login(user, PASSWORD)
+        client.select_folder("INBOX")
+        uids = client.search()
+        for start in range(0, len(uids), BATCH):
+            batch = uids[start : start + BATCH]
+            answer = client.fetch(batch, ["BODY.PEEK[]"])
+            database.execute("BEGIN IMMEDIATE")
+            for uid in batch:
+                database.execute("INSERT INTO mail VALUES (?, ?, 0)", (uid, answer[uid][b"BODY[]"]))
+            database.execute("COMMIT")
+            client.move(batch, "Processed")
+            sent = []
+            for uid in batch:
+                mail = message_from_bytes(answer[uid][b"BODY[]"], policy=policy.default)
+                body = mail.get_body(("plain",))
+                assert body is not None and body.get_content()
+                if mail["Auto-Submitted"] is None:
+                    client_address = mail["From"].addresses[0].addr_spec
+                    reply = (
+                        f"From: {SUPPORT}\r\nTo: {client_address}\r\nSubject: Re\r\n"
+                        f"Message-ID: <floor-{uid}@support.example>\r\n\r\nok\r\n"
+                    )
+                    smtp.sendmail(SUPPORT, [client_address], reply)
+                    sent.append(uid)
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("UPDATE mail SET sent = 1 WHERE uid = ?", [(uid,) for uid in sent])
+            database.execute("COMMIT")
+
+
+def start(stack: ExitStack, folder: Path) -> tuple[int, str, int]:
+    """Start IMAP (Dovecot where there is one) and the SMTP sink; return ports and user."""
+    if find_dovecot() is None:
+        imap_port, user = stack.enter_context(EmbeddedImap()).port, USER
+    else:
+        (folder / "tls").mkdir(parents=True)
+        server = stack.enter_context(Dovecot(make_certificates(folder / "tls")))
+        imap_port, user = server.port, server.add_user()
+    smtp_port = free_port()
+    (folder / "sink").mkdir()
+    sink = subprocess.Popen(
+        [sys.executable, "-m", "tests.reliability.sink", str(smtp_port), str(folder / "sink")],
+        cwd=Path(__file__).resolve().parents[1],
+    )
+    stack.callback(harness._end, sink)
+    wait_for_port(smtp_port, "the SMTP sink", sink)
+    return imap_port, user, smtp_port
+
+
+def deliver(imap_port: int, user: str, mails: list[bytes]) -> None:
+    with IMAPClient("127.0.0.1", imap_port, ssl=False) as client:
+        client.login(user, PASSWORD)
+        if not client.folder_exists("Processed"):
+            client.create_folder("Processed")
+        for begin in range(0, len(mails), 200):
+            client.multiappend("INBOX", mails[begin : begin + 200])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="mailflow against a floor, in one run")
+    parser.add_argument("--mails", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=1)
+    given = parser.parse_args()
+    set_up_logs(Logging(level="error"))
+    mails = make_mails(given.mails)
+    for run in range(1, given.runs + 1):
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            imap_port, user, smtp_port = start(stack, folder)
+            deliver(imap_port, user, mails)
+            begin = time.perf_counter()
+            floor(imap_port, user, smtp_port, folder)
+            floor_seconds = time.perf_counter() - begin
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            imap_port, user, smtp_port = start(stack, folder)
+            os.environ["HARNESS_PASSWORD"] = PASSWORD
+            config = harness.CONFIG.format(
+                imap=imap_port, smtp=smtp_port, user=user, url=f"sqlite:///{folder / 'desk.db'}"
+            )
+            (folder / "config.toml").write_text(config)
+            (folder / "organisations.toml").write_text(harness.ORGANISATIONS)
+            deliver(imap_port, user, mails)
+            begin = time.perf_counter()
+            desk = open_desk(load_config(folder / "config.toml"))
+            desk.triager.triage_many([parse_message(mail) for mail in mails[:20]])
+            load_seconds = time.perf_counter() - begin
+            daemon = Daemon(desk)
+            begin = time.perf_counter()
+            daemon.run_once()
+            seconds = time.perf_counter() - begin
+            sent = len(list((folder / "sink").glob("*.eml")))
+            desk.database.close()
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"run {run}: {given.mails} mails, {sent} answers by mailflow")
+        print(f"  floor     {given.mails / floor_seconds:8.1f} mails/s  ({floor_seconds:.2f} s)")
+        print(f"  mailflow  {given.mails / seconds:8.1f} mails/s  ({seconds:.2f} s)")
+        print(f"  ratio to the floor {floor_seconds / seconds:.2f}")
+        print(f"  desk and models loaded in {load_seconds:.2f} s; peak memory {memory:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
