@@ -29,8 +29,8 @@ def test_a_worker_whose_process_is_gone_is_dead():
 @pytest.mark.parametrize(
     "worker",
     [
-        f"{HOST}:{os.getpid()}:abcd1234",  # this very process
-        f"{HOST}:{os.getppid()}:abcd1234",  # one that runs
+        pytest.param(f"{HOST}:{os.getpid()}:abcd1234", id="this very process"),
+        pytest.param(f"{HOST}:{os.getppid()}:abcd1234", id="one that runs"),
         f"{HOST}:1:abcd1234",  # one that runs, perhaps someone else's
         f"other-{HOST}:{2**22 + 1}:abcd1234",  # another host: who knows
         f"{HOST}::abcd1234",
