@@ -26,6 +26,7 @@ from mailflow.data import find_data_file, shipped_folder
 from mailflow.errors import ConfigError
 
 SUBJECT_LINE = "Subject:"
+MOST_PIECES = 8  # of a line of the program that are looked up together with what follows
 
 _TEMPLATE_FAULTS = (
     TemplateError, UnknownLocaleError, ArithmeticError, AttributeError, LookupError, TypeError,
@@ -91,6 +92,7 @@ class Renderer:
             **context,
             "words": words,
             "language": language,
+            "told": lambda text, between: tell(text, words, between),
             "moment": lambda value: self.moment(value, language),
             "day": lambda value: self._format(value, language, "day"),
             "hour": lambda value: self._format(value, language, "hour"),
@@ -135,6 +137,40 @@ def quoted(text: str) -> str:
 
 
 _ROW = re.compile(r"^(?P<label>[^:\n>]{1,40}?)[ \u00a0\u202f]?: (?P<value>\S.*)$")
+
+
+def tell(text: str, words: Mapping[str, Any], between: str = ": ") -> str:
+    """Return a line of the program in the reader's words, on one line.
+
+    `words['reasons']` knows it whole, with `{}` for each name or number in it, or knows the
+    pieces between its colons; a piece that it does not know stays as it is. `between` is what
+    the language writes between the pieces.
+    """
+    known: Mapping[str, str] = words.get("reasons", {})
+    rest, colon = " ".join(text.split()), ": "
+    told: list[str] = []
+    while colon:
+        whole = _tell_whole(rest, known) if len(told) < MOST_PIECES else None
+        if whole is not None:
+            return between.join([*told, whole])
+        piece, colon, rest = rest.partition(": ")
+        told.append(known.get(piece) or _tell_whole(piece, known) or piece)
+    return between.join(told)
+
+
+def _tell_whole(line: str, known: Mapping[str, str]) -> str | None:
+    if line in known:
+        return known[line]
+    for pattern, meaning in known.items():
+        if "{}" not in pattern:
+            continue
+        found = re.fullmatch(re.escape(pattern).replace(r"\{\}", "(.+?)"), line)
+        if found is not None:
+            told = meaning
+            for part in found.groups():
+                told = told.replace("{}", known.get(part, part).replace("{}", ""), 1)
+            return told
+    return None
 
 
 def split_blocks(text: str) -> tuple[Block, ...]:
