@@ -111,8 +111,7 @@ def act(world, number):
         elif dice_roll < 0.6:
             step(desk, number, "asked", Action.ASK, changes={"asked": ["steps"]})
     elif ticket.state == "abandoned":
-        if dice_roll < 0.7:
-            step(desk, number, "revived", Action.REVIVE)
+        step(desk, number, "revived", Action.REVIVE)
     elif ticket.state == "open":
         if dice_roll < 0.25:
             say(desk, number, "#wait\nUn instant.")
@@ -151,6 +150,20 @@ def act(world, number):
 REGISTRATION = (Notice(NoticeKind.REGISTRATION, Audience.CLIENT),)
 
 
+def lower_old_ones(world):
+    """No priority 1 lasts for ever: after two days it is another one, and its prompts end."""
+    with world.desk.database.read() as session:
+        query = select(Ticket.id).where(
+            Ticket.state == "open",
+            Ticket.priority == 1,
+            Ticket.registered_at < world.clock.now - timedelta(days=2),
+        )
+        old = session.scalars(query).all()
+    for number in old:
+        world.settle()
+        say(world.desk, number, "#priority 3 un contournement suffit")
+
+
 def simulate(world):
     """Run the three months. Tickets come in the first two and a half of them."""
     dice = world.dice
@@ -180,8 +193,9 @@ def simulate(world):
                 asked.append(numbers[-1])
             if dice.random() < 0.3 and priority != 1:
                 quiet.add(numbers[-1])
-        among = numbers[-12:] if dice.random() < 0.8 else asked[-6:]
+        among = numbers[-12:] if dice.random() < 0.8 else asked
         lively = [each for each in among if each not in quiet or dice.random() < 0.1]
+        lower_old_ones(world)
         for number in dice.sample(lively, min(len(lively), dice.choice([0, 0, 1]))):
             act(world, number)
         world.clock.now += STEP[calendar.is_open(world.clock.now)] * dice.uniform(0.5, 1.5)
