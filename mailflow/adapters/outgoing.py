@@ -88,6 +88,7 @@ class OutboundMessage:
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
     auto_submitted: str | None = "auto-replied"
+    wants_absences: bool = False  # an agent's out-of-office message is news to us
     files: tuple[File, ...] = ()
 
 
@@ -142,7 +143,9 @@ def build(mail: OutboundMessage) -> bytes:
         message["References"] = " ".join(references)
     if mail.auto_submitted is not None:
         message["Auto-Submitted"] = mail.auto_submitted
-        message["X-Auto-Response-Suppress"] = "All"  # Exchange: no out-of-office to this
+        # Exchange: what it is not to answer this with. OOF, its word for an absence, is left out
+        # for agents.
+        message["X-Auto-Response-Suppress"] = "DR, RN, NRN" if mail.wants_absences else "All"
     message.set_content(_clean_body(mail.text), cte="quoted-printable")
     message.add_alternative(_clean_body(mail.html), subtype="html", cte="quoted-printable")
     for file in mail.files:

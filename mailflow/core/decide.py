@@ -87,7 +87,8 @@ def _new_request(message: InboundMessage, facts: Facts, triage: Triage) -> Decis
         return _open(message, facts, triage, State.EXCLUDED, NoticeKind.EXCLUSION)
     if triage.outcome is Outcome.HOLD:
         reason = "; ".join(triage.review.reasons) or "triage asks for a human"
-        return _hold(message, facts, triage, reason, None)
+        foreign = message.language not in facts.languages  # told, in the default language
+        return _hold(message, facts, triage, reason, NoticeKind.HELD if foreign else None)
     return _open(message, facts, triage, State.OPEN, NoticeKind.REGISTRATION)
 
 

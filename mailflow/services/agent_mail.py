@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailflow.adapters.outgoing import clean_message_id
 from mailflow.adapters.signatures import FindTxt, check_signatures, find_txt
 from mailflow.adapters.store import add_event, loads_of_agents
-from mailflow.adapters.tables import OutboxMail, RawMail, Ticket
+from mailflow.adapters.tables import Inbound, OutboxMail, RawMail, Ticket
 from mailflow.core.acting import Actor
 from mailflow.core.agents import Agent, Role, choose_agent
 from mailflow.core.authority import Proof, Signature, check_sender
@@ -43,6 +43,8 @@ def handle_agent_mail(
     assert agent is not None  # noqa: S101
     ticket = session.get_one(Ticket, ticket_id, with_for_update=True)
     proof = _prove(session, desk, message, inbound_id, find)
+    if proof.proven and _was_obeyed(session, message):
+        proof = Proof(False, "a mail with this Message-ID was obeyed already; this is a replay")
     cause = f"in-{inbound_id}"
     if not proof.proven:
         data = {"claims": agent.address, "reason": proof.reason}
@@ -57,6 +59,14 @@ def handle_agent_mail(
     transcript = _obey(session, desk, message, agent, ticket, inbound_id, now)
     done = "; ".join((*transcript.done, *(f"refused: {line}" for line in transcript.refused)))
     return Decision("ordered", f"{proof.reason}; {done}", ticket_id=ticket_id)
+
+
+def _was_obeyed(session: Session, message: InboundMessage) -> bool:
+    """Whether orders came under this Message-ID before: a signed mail can be sent again."""
+    query = select(Inbound.id).where(
+        Inbound.message_id == message.message_id, Inbound.outcome == "ordered"
+    )
+    return message.message_id is not None and session.scalar(query.limit(1)) is not None
 
 
 def _prove(

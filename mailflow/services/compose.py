@@ -82,6 +82,7 @@ def compose(session: Session, desk: Desk, row: OutboxMail, now: datetime) -> Out
         in_reply_to=parent.message_id,
         references=(*parent.references, *_root(desk, ticket, for_agents)),
         auto_submitted=_auto_submitted(kind, author),
+        wants_absences=for_agents,
         files=_files(session, row, kind, ticket),
     )
 

@@ -397,3 +397,18 @@ def test_every_mail_gets_one_decision_that_can_be_carried_out(message, facts, tr
         allowed = {NoticeKind.UNREADABLE, NoticeKind.HELD}
         assert {notice.kind for notice in to_people} <= allowed
     assert len(to_people) <= 1  # nobody is answered twice for one mail
+
+
+@pytest.mark.parametrize(
+    ("language", "notices"),
+    [
+        ("de", [REVIEW, ("held", "client")]),  # nobody here reads it yet: the client is told so
+        ("fr", [REVIEW]),  # a human looks before anything is said
+    ],
+)
+def test_a_client_in_another_language_is_told_that_a_human_looks(language, notices):
+    decision = run(make_message(language=language), triage=HOLD)
+    assert decision.outcome == "held"
+    assert told(decision) == notices
+    assert decision.new_ticket is not None
+    assert decision.new_ticket.language == "fr"
