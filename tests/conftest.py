@@ -18,6 +18,7 @@ from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.dovecot import MISSING, Dovecot, find_dovecot
 
 _numbers = itertools.count(1)
+os.environ["COLUMNS"] = "200"  # tables as on a wide terminal, wherever the tests run
 settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
 

@@ -62,7 +62,10 @@ def test_a_zone():
 
 
 def test_the_journal_has_an_address():
-    assert Journal(host="x.example", address="J@x.example").address == "j@x.example"
+    login = {"host": "x.example", "username": "journal", "password_env": "X"}
+    assert Journal(address="J@x.example", **login).address == "j@x.example"
+    with pytest.raises(ValidationError, match="username is required"):
+        Journal(address="j@x.example", host="x.example")
 
 
 @pytest.mark.parametrize("zone", ["Europe/Pariss", "", "../etc/passwd", "Europe", "x\0y"])

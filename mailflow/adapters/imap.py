@@ -17,6 +17,7 @@ from mailflow.settings import Imap
 BATCH_MAILS = 50
 BATCH_BYTES = 16_000_000
 IDLE_SLICE_SECONDS = 1.0
+HALF_A_LINE = "unterminated line"  # how imaplib says that a line was cut
 STORED_FLAG = b"$MailflowStored"
 FAILURES = (IMAPClientError, OSError, ValueError, AssertionError)
 
@@ -188,15 +189,17 @@ class ImapMailbox:
             client = self._ready()
             client.idle()
             try:
-                while not is_over():
-                    began = time.monotonic()
-                    if client.idle_check(timeout=IDLE_SLICE_SECONDS):
-                        return True
-                    if time.monotonic() - began < IDLE_SLICE_SECONDS / 2:
-                        return True  # woken by nothing readable: a closed connection, maybe
-                return False
-            finally:
+                reported = _watch(client, is_over)
                 client.idle_done()
+                return reported
+            except IMAPClient.AbortError as error:
+                if HALF_A_LINE not in str(error):
+                    raise
+            except BaseException:
+                self.close()
+                raise
+        self.open()  # half of a report came, and IMAPClient lost it: a new session sees it all
+        return True
 
     def can_idle(self) -> bool:
         """Whether waiting in IDLE is wanted and possible."""
@@ -281,6 +284,17 @@ def _despite_expunges(client: IMAPClient, act: Callable[[], Any]) -> Any:
             raise
         client.noop()
         return act()
+
+
+def _watch(client: IMAPClient, is_over: Callable[[], bool]) -> bool:
+    """Ask in slices of a second whether the server reported something."""
+    while not is_over():
+        began = time.monotonic()
+        if client.idle_check(timeout=IDLE_SLICE_SECONDS):
+            return True
+        if time.monotonic() - began < IDLE_SLICE_SECONDS / 2:
+            return True  # woken by nothing readable: a closed connection, maybe
+    return False
 
 
 def _batches(sizes: dict[int, int], max_bytes: int) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
 
 def sample_context(kind: NoticeKind, priority: int | None = 2) -> dict[str, Any]:
-    """Return a context with every key that templates may use, as `services.compose` makes it."""
+    """Return a context with every key that templates may use, as `services.context` makes it."""
     return {
         "support": {
             "name": "Support",

@@ -153,8 +153,8 @@ def serve() -> None:
     parse_message(b"From: a@b.example\n\nready")  # load now what is loaded at first need
     detect_language("vroeger kwamen zulke zinnen vaker voor")
     _limit_memory(int(sys.argv[1]))
-    _write(outlet, b"ready")
     try:
+        _write(outlet, b"ready")
         while head := inlet.read(_LENGTH.size):
             request = inlet.read(_LENGTH.unpack(head)[0])
             raw, own_addresses = pickle.loads(request)  # noqa: S301  (by our own parent)
@@ -162,6 +162,8 @@ def serve() -> None:
             _write(outlet, pickle.dumps(parse_message(raw, own_addresses)))
     except MemoryError:
         os._exit(3)
+    except BrokenPipeError:  # our parent died; there is nobody left to tell
+        os._exit(0)
     except KeyboardInterrupt:
         os._exit(4)
 

@@ -15,7 +15,7 @@ from mailflow.core.decisions import NoticeKind
 from mailflow.core.rules import MOOD_PREFIX, Mood, Place, Rule
 from mailflow.errors import ConfigError
 from mailflow.services.check_rows import Row, count, fails, holds, skips, warns
-from mailflow.services.compose import with_datetimes
+from mailflow.services.context import with_datetimes
 from mailflow.settings import SECRET_KEYS, Config, Server
 
 PRIORITIES = (1, 2, 3, 4)

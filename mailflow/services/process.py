@@ -30,6 +30,7 @@ from mailflow.services.throttle import hold_back_floods
 LEASE = timedelta(seconds=60)
 BATCH = 20
 MOST_ATTEMPTS = 3
+MOST_DEATHS = 10  # of the daemon over one mail: it may not be the mail's fault
 PARSER_FAILED = "the parser failed"  # the defect of a mail that nobody could read
 SPLIT_OFF = "split"  # the outcome of a mail that `ticket_actions` gave back
 RISKY_BYTES = 2_000_000  # larger mails, and second attempts, are parsed in a child process
@@ -65,7 +66,7 @@ def _read(desk: Desk, inbound_id: int) -> Reading | None:
     with desk.database.read() as session:
         row = session.get_one(Inbound, inbound_id)
         raw = session.get_one(RawMail, inbound_id).content
-    if row.attempts > MOST_ATTEMPTS:
+    if row.attempts > MOST_DEATHS:
         reason = f"processing it ended the daemon {row.attempts - 1} times"
         quarantine(desk, inbound_id, row.reason or reason)
         return None

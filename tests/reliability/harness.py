@@ -227,6 +227,8 @@ class Rig:
         finally:
             database.close()
         found.flagged = sum(row.maybe_duplicate for row in outbox)
+        found.lost += [f"mail {row.id}: {row.reason}" for row in inbound if not row.subject]
+        inbound = [row for row in inbound if row.subject]
         seen = Counter(NONCE.search(row.subject or "")[0] for row in inbound)  # type: ignore[index]
         found.lost += [f"{nonce}: not in the database" for nonce in nonces - set(seen)]
         found.doubled_tickets += [f"{nonce}: {n} rows" for nonce, n in seen.items() if n > 1]

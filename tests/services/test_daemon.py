@@ -23,7 +23,7 @@ from mailflow.demo.servers import EmbeddedImap, EmbeddedSmtp
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError
 from mailflow.services import process
-from mailflow.services.process import MOST_ATTEMPTS, process_due
+from mailflow.services.process import MOST_ATTEMPTS, MOST_DEATHS, process_due
 from tests.factories_desk import DeskFactory, MovableClock, deliver
 from tests.factories_mail import make_mail
 from tests.servers.boxes import Box
@@ -341,7 +341,7 @@ def test_a_mail_that_ended_its_worker_too_often_is_set_aside(
     good, bad = deliver(desk, make_mail(), make_mail())
     with desk.database.begin() as session:
         row = session.get_one(Inbound, bad)
-        row.status, row.attempts, row.claimed_by = "processing", MOST_ATTEMPTS, "dead:1:x"
+        row.status, row.attempts, row.claimed_by = "processing", MOST_DEATHS, "dead:1:x"
         row.claimed_until = clock.now
     while process_due(desk):
         pass

@@ -393,7 +393,13 @@ def test_a_mail_that_cannot_be_made_fails_alone(
 def test_watchers_and_the_journal_get_a_copy(
     desk_factory: DeskFactory, clock: MovableClock, smtp_server: EmbeddedSmtp, send: Sending
 ) -> None:
-    journal = {"address": "journal@support.example", "host": "127.0.0.1", "tls": "none"}
+    journal = {
+        "address": "journal@support.example",
+        "host": "127.0.0.1",
+        "tls": "none",
+        "username": "journal",
+        "password_file": "password.txt",
+    }
     desk = desk_factory(clock=clock, smtp={"port": smtp_server.port}, journal=journal)
     ticket = add_ticket(desk)
     with desk.database.begin() as session:
