@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mailflow.adapters.forest import Forest
 from mailflow.adapters.wording import (
     MEANING_WIDTH,
     Acts,
@@ -26,10 +27,17 @@ from mailflow.adapters.wording import (
 from mailflow.core.triage_features import Material
 from mailflow.errors import ConfigError
 
-FORMAT = 3
+FORMAT = 4
+FIRST = "first:"  # before the name of a decision: as the cheap stage decides it
+DEAR = ("kind", "priority", "exclusion", "steps", "error")  # decided again where not settled
 CUE_WEIGHT = 0.3
 Numbers = NDArray[np.float64]
+Answers = dict[str, dict[str, float]]  # for each decision the probability of each value
+_MOST_WORDS = 3
 _FILES = ("words.json", "weights.npz")
+
+
+Row = tuple[NDArray[np.int64], NDArray[np.float32]]  # places and values; the rest is zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +54,24 @@ class Space:
         text = len(self.words.places) + len(self.characters.places)
         return text + MEANING_WIDTH + len(self.cues)
 
-    def row(
-        self, material: Material, features: Mapping[str, float], meaning: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the places and values of one mail; what is not named is zero."""
+    def read(self, material: Material) -> Row:
+        """Return the places and values of a mail's words and characters."""
         text = material.written
         words, word_values = self.words.weigh(list_words(text))
         runs, run_values = self.characters.weigh(list_characters(text))
-        first_run = len(self.words.places)
-        first_meaning = first_run + len(self.characters.places)
+        at = np.concatenate([words, runs + len(self.words.places)])
+        return at, np.concatenate([word_values, run_values])
+
+    def row(
+        self, text: Row, features: Mapping[str, float], meaning: NDArray[np.float32] | None
+    ) -> Row:
+        """Return the places and values of a mail of that text; what is not named is zero."""
+        first_meaning = len(self.words.places) + len(self.characters.places)
         first_cue = first_meaning + MEANING_WIDTH
-        at = [words, runs + first_run, np.arange(first_meaning, first_cue)]
-        values = [word_values, run_values, meaning]
+        at, values = [text[0]], [text[1]]
+        if meaning is not None:
+            at.append(np.arange(first_meaning, first_cue))
+            values.append(meaning)
         named = [
             (first_cue + place, features[name])
             for place, name in enumerate(self.cues)
@@ -66,29 +80,6 @@ class Space:
         at.append(np.asarray([place for place, _ in named], dtype=np.int64))
         values.append(np.asarray([v * CUE_WEIGHT for _, v in named], dtype=np.float32))
         return np.concatenate(at), np.concatenate(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Forest:
-    """Decision trees over cues and log-odds, as arrays: one row a node, roots by tree."""
-
-    feature: NDArray[np.int32]  # -1: a leaf, which leads to itself
-    limit: NDArray[np.float32]
-    low: NDArray[np.int32]
-    high: NDArray[np.int32]
-    value: NDArray[np.float32]  # class shares at each node
-    roots: NDArray[np.int32]
-
-    def shares(self, numbers: NDArray[np.float32]) -> Numbers:
-        """Return the mean class shares of the leaves that `numbers` falls into."""
-        at = self.roots
-        while True:
-            below = numbers[self.feature[at]] <= self.limit[at]
-            further = np.where(below, self.low[at], self.high[at])
-            if np.array_equal(further, at):
-                break
-            at = further
-        return np.asarray(self.value[at].mean(axis=0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,40 +152,65 @@ class Model:
     thresholds: Mapping[str, float]
     manifest: Mapping[str, Any]
 
-    def ask(
-        self, material: Material, features: Mapping[str, float], meaning: Meaning
-    ) -> dict[str, dict[str, float]]:
-        """Return for each decision the calibrated probability of each of its values.
+    def ask_first(self, text: Row, features: Mapping[str, float]) -> Answers:
+        """Return each decision's calibrated probabilities by the cheap stage: words and cues.
 
-        `features` are those of the rules; what the sentences do is added here.
+        `features` are those of the rules that need no parser. The items are decided here.
+        """
+        named = {name.removeprefix(FIRST): name for name in self.deciders if name not in DEAR}
+        return self._ask(named, text, features, None)
+
+    def ask_further(
+        self, text: Row, features: Mapping[str, float], meaning: Meaning, first: Answers
+    ) -> Answers:
+        """Return `first` with kind, priority and exclusion decided with meaning and parser.
+
+        What the sentences do is added to `features` here.
         """
         features = {**features, **self.acts.features(meaning)}
-        at, values = self.space.row(material, features, meaning.row)
+        again = self._ask({name: name for name in DEAR}, text, features, meaning.row)
+        return {**first, **again}
+
+    def _ask(
+        self,
+        named: Mapping[str, str],
+        text: Row,
+        features: Mapping[str, float],
+        meaning: NDArray[np.float32] | None,
+    ) -> Answers:
+        at, values = self.space.row(text, features, meaning)
         cues = cue_numbers(self.space.cues, features)
-        return {
-            name: dict(
-                zip(
-                    decider.classes,
-                    map(float, decider.probabilities(at, values, cues)),
-                    strict=True,
-                )
-            )
-            for name, decider in self.deciders.items()
-        }
+        found = {}
+        for name, stored in named.items():
+            decider = self.deciders[stored]
+            shares = map(float, decider.probabilities(at, values, cues))
+            found[name] = dict(zip(decider.classes, shares, strict=True))
+        return found
 
     def moving_words(
-        self, material: Material, decision: str, value: str, most: int = 5
+        self, text: Row, decision: str, value: str, faint: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
-        """Return the words of the mail that spoke loudest for `value`."""
+        """Return the words of the mail that spoke loudest for `value`.
+
+        Words that say nothing by themselves (`faint`) are left out, and numbers.
+        """
         decider = self.deciders[decision]
         if value not in decider.classes:
             return ()
-        at, values = self.space.words.weigh(list_words(material.written))
+        count = np.count_nonzero(text[0] < len(self.space.words.places))
+        at, values = text[0][:count], text[1][:count]
         weights = decider.joint[at].astype(np.float64)
         pull = values * (weights[:, decider.classes.index(value)] - weights.mean(axis=1))
         names = self.space.words.terms
-        order = np.argsort(-pull, kind="stable")[:most]
-        return tuple(names[int(at[one])] for one in order if pull[one] > 0)
+        found: list[str] = []
+        for one in np.argsort(-pull, kind="stable"):
+            said = names[int(at[one])].split()
+            if pull[one] <= 0 or len(found) == _MOST_WORDS:
+                break
+            telling = [word for word in (said[0], said[-1]) if word.isalpha() and len(word) > 2]
+            if len(telling) == 2 and not faint.intersection(telling):
+                found.append(" ".join(said))
+        return tuple(found)
 
 
 def cue_numbers(names: Sequence[str], features: Mapping[str, float]) -> NDArray[np.float32]:

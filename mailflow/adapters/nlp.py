@@ -54,13 +54,30 @@ class RuleMatcher:
         self._spoken = {rule.id: rule for rule in spoken}
         self._match_words: Callable[[str], list[tuple[str, int, int]]] | None = None
 
-    def find_hits(self, text: str, place: Place) -> tuple[Hit, ...]:
-        """Return what the rules find in `text`, in order, with the mood of its sentence."""
+    @property
+    def parsing_rules(self) -> frozenset[str]:
+        """The ids of the rules that need the parser."""
+        return frozenset(rule.id for rule in self.rules.rules if rule.heads)
+
+    def wants_parser(self, text: str) -> bool:
+        """Say whether a rule that needs the parser finds its word in `text`."""
+        lower = fold(text[:_MAX_TEXT]).lower()
+        return any(
+            pattern is not None and pattern.search(lower) is not None
+            for rule, pattern, _ in self._patterns
+            if rule.heads
+        )
+
+    def find_hits(self, text: str, place: Place, parse: bool = True) -> tuple[Hit, ...]:
+        """Return what the rules find in `text`, in order, with the mood of its sentence.
+
+        Without `parse`, the rules that need the parser stay silent.
+        """
         text = text[:_MAX_TEXT]
         sentences = split_sentences(text)
         plain = fold(text)
         lower = plain.lower()
-        found = list(self._raw_hits(plain, lower, sentences, place))
+        found = list(self._raw_hits(plain, lower, sentences, place, parse))
         moods = _moods(found, sentences)
         hits = [
             Hit(rule.id, rule.cue, place, start, end, text[start:end], _mood_at(moods, start))
@@ -70,10 +87,12 @@ class RuleMatcher:
         return tuple(hits)
 
     def _raw_hits(
-        self, plain: str, lower: str, sentences: Sequence[Sentence], place: Place
+        self, plain: str, lower: str, sentences: Sequence[Sentence], place: Place, parse: bool
     ) -> Iterator[tuple[Rule, int, int]]:
         for rule, pattern, unless in self._patterns:
             if pattern is None or (rule.part == "attachments") != (place is Place.ATTACHMENT):
+                continue
+            if rule.heads and not parse:
                 continue
             source = plain if rule.case else lower
             for match in pattern.finditer(source):

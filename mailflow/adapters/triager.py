@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailflow.adapters.models import Model, load_model
+from mailflow.adapters.models import Answers, Model, Row, load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
 from mailflow.adapters.wording import Meaning, encode_meaning
 from mailflow.core.completeness import ItemScores
-from mailflow.core.judging import Located, Scores, Words, hold_triage, judge
+from mailflow.core.judging import Located, Scores, Words, hold_triage, is_settled, judge
 from mailflow.core.messages import Attachment, InboundMessage, MessageClass
 from mailflow.core.rules import Hit, Place
 from mailflow.core.triage import Outcome, Triage
@@ -19,6 +20,7 @@ from mailflow.data import shipped_folder
 _SMALL_LOG = 20_000  # bytes: a larger attachment is not read
 _LOGO = 15_000  # bytes: a smaller inline picture is a signature's, not a screenshot
 _BATCH = 64
+_LOGGED = frozenset({"error_code", "bare_error"})  # cues of an error in a log
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -60,13 +62,12 @@ class Triager:
             for message, refused in zip(messages, held, strict=True)
             if refused is None
         ]
-        meanings = encode_meaning([material for _, material in read])
-        judged = iter(
-            [
-                self._judge(message, material, meaning)
-                for (message, material), meaning in zip(read, meanings, strict=True)
-            ]
-        )
+        asked = [self.ask_first(message, material) for message, material in read]
+        doubtful = [at for at, one in enumerate(asked) if not self.is_settled(one)]
+        meanings = encode_meaning([asked[at].material for at in doubtful])
+        for at, meaning in zip(doubtful, meanings, strict=True):
+            asked[at] = self._ask_further(asked[at], meaning)
+        judged = iter([self._judge(one) for one in asked])
         return [next(judged) if refused is None else refused for refused in held]
 
     def _refuse(self, message: InboundMessage) -> Triage | None:
@@ -80,27 +81,52 @@ class Triager:
             return hold_triage(message.language, Outcome.HOLD, (reason,))
         return None
 
-    def _judge(self, message: InboundMessage, material: Material, meaning: Meaning) -> Triage:
-        matcher = self.matchers[material.language]
-        hits = find_all_hits(matcher, material)
-        answers = self.model.ask(material, count_features(material, hits), meaning)
-        scores = as_scores(answers)
-        return judge(
-            Located(material, message.text),
-            matcher.rules,
-            hits,
-            scores,
-            self.model.thresholds,
-            self._moving(material, scores),
-        )
+    def ask_first(self, message: InboundMessage, material: Material) -> "Asked":
+        """Return what the cheap stage makes of a mail: rules without parser, words, cues."""
+        hits = find_all_hits(self.matchers[material.language], material, parse=False)
+        row = self.model.space.read(material)
+        answers = self.model.ask_first(row, count_features(material, hits))
+        return Asked(material, message.text, hits, row, answers)
 
-    def _moving(self, material: Material, scores: Scores) -> Words:
+    def is_settled(self, asked: "Asked") -> bool:
+        """Say whether the cheap stage is so sure of all that the dear one is spared."""
+        return is_settled(as_scores(asked.answers), self.model.thresholds)
+
+    def _ask_further(self, asked: "Asked", meaning: Meaning) -> "Asked":
+        material = asked.material
+        matcher = self.matchers[material.language]
+        hits = asked.hits
+        if matcher.wants_parser(material.subject) or matcher.wants_parser(material.body):
+            hits = find_all_hits(matcher, material)
+        features = count_features(material, hits)
+        answers = self.model.ask_further(asked.row, features, meaning, asked.answers)
+        return Asked(material, asked.text, hits, asked.row, answers)
+
+    def _judge(self, asked: "Asked") -> Triage:
+        rules = self.matchers[asked.material.language].rules
+        scores = as_scores(asked.answers)
+        words = self._moving(asked, scores, rules.faint)
+        place = Located(asked.material, asked.text)
+        return judge(place, rules, asked.hits, scores, self.model.thresholds, words)
+
+    def _moving(self, asked: "Asked", scores: Scores, faint: frozenset[str]) -> Words:
         found = {}
         for decision, answer in (("kind", scores.kind), ("priority", scores.priority)):
             value = max(answer, key=lambda key: answer[key])
-            words = self.model.moving_words(material, decision, value)
-            found[decision] = tuple(_place_word(word, material.body) for word in words)
+            words = self.model.moving_words(asked.row, decision, value, faint)
+            found[decision] = tuple(_place_word(word, asked.material.body) for word in words)
         return Words(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A mail on its way: what was read, what the rules found, what the model said."""
+
+    material: Material
+    text: str
+    hits: tuple[Hit, ...]
+    row: Row
+    answers: Answers
 
 
 def _place_word(word: str, body: str) -> tuple[str, int | None, int | None]:
@@ -135,14 +161,21 @@ def find_rule_files(rules_folder: Path | None) -> dict[str, Path]:
     return found
 
 
-def find_all_hits(matcher: RuleMatcher, material: Material) -> tuple[Hit, ...]:
-    """Return what the rules find in subject, body and attachments."""
+def find_all_hits(matcher: RuleMatcher, material: Material, parse: bool = True) -> tuple[Hit, ...]:
+    """Return what the rules find in subject, body and attachments.
+
+    A small log that holds an error counts as a screen that shows it.
+    """
     hits = [
-        *matcher.find_hits(material.subject, Place.SUBJECT),
-        *matcher.find_hits(material.body, Place.BODY),
+        *matcher.find_hits(material.subject, Place.SUBJECT, parse),
+        *matcher.find_hits(material.body, Place.BODY, parse),
     ]
     for one in material.attachments:
         hits += matcher.find_hits(one.filename, Place.ATTACHMENT)
+        told = matcher.find_hits(one.text, Place.BODY, parse=False) if one.text else ()
+        shown = next((hit for hit in told if hit.cue in _LOGGED), None)
+        if shown is not None:
+            hits.append(replace(shown, cue="attached_screen", place=Place.ATTACHMENT))
     return tuple(hits)
 
 

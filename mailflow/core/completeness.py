@@ -44,12 +44,17 @@ def judge_fields(
 
 
 def find_missing(
-    kind: Kind, fields: Fields, scores: ItemScores, thresholds: Mapping[str, float]
+    kind: Kind,
+    fields: Fields,
+    scores: ItemScores,
+    thresholds: Mapping[str, float],
+    problem: float = 1.0,
 ) -> tuple[Item, ...]:
     """Return the items to ask for, in the contract's order; only problems need any.
 
     An item counts as missing for the client only where the model is as sure as `thresholds`
-    (by item) wants: asking for what was given annoys more than an agent's question later.
+    (by item) wants, and that it is a `problem` at all: asking for what was given annoys more
+    than an agent's question later.
     """
     if kind is not Kind.PROBLEM:
         return ()
@@ -64,7 +69,7 @@ def find_missing(
     return tuple(
         item
         for item, probability in absent.items()
-        if probability > 0 and probability >= thresholds.get(item, 0.5)
+        if probability > 0 and probability * problem >= thresholds.get(item, 0.5)
     )
 
 

@@ -29,7 +29,8 @@ from mailflow.core.triage import (
 from mailflow.core.triage_features import Material
 
 _MODEL = "model"
-_MOST_EVIDENCE = 6
+_MOST_EVIDENCE = 6  # of a decision; rules come before words
+_MAYBE_FIRST = 0.35  # of this share a P1 is proposed: to miss one costs more than to ask
 NO_FIELDS = Fields(Field(False), Field(False), Field(False), ErrorField(ErrorStatus.MISSING))
 
 
@@ -111,7 +112,9 @@ def judge(
     )
     if kind.value is not Kind.PROBLEM:
         fields = NO_FIELDS
-    missing = find_missing(kind.value, fields, scores.items, _ask_thresholds(thresholds))
+    problem = scores.kind.get(Kind.PROBLEM, 0.0)
+    asked = _ask_thresholds(thresholds)
+    missing = find_missing(kind.value, fields, scores.items, asked, problem)
     reasons = _doubts(context, kind, exclusion, priority)
     outcome = _choose_outcome(kind, exclusion, missing, reasons)
     return Triage(
@@ -145,14 +148,19 @@ class _Context:
     def evidence(self, decision: str, value: object) -> tuple[Evidence, ...]:
         """The rules' finds for a value, then the words that moved the model."""
         speaking = self.rules.speaking_for(decision, str(value))
-        found = [hit for hit in self.hits if hit.rule in speaking and hit.mood is not Mood.SUPPOSED]
-        evidence = [_as_evidence(self.place, hit) for hit in found[:_MOST_EVIDENCE]]
+        found = {
+            (hit.place, hit.start): hit
+            for hit in reversed(self.hits)
+            if hit.rule in speaking and hit.mood is not Mood.SUPPOSED
+        }
+        told = list(reversed(found.values()))
+        evidence = [_as_evidence(self.place, hit) for hit in told[:_MOST_EVIDENCE]]
         for word, start, end in self.words.by_decision.get(decision, ()):
             if start is None or end is None:
                 evidence.append(Evidence(_MODEL, word))
             else:
                 evidence.append(self.place.evidence(_MODEL, start, end))
-        return tuple(evidence)
+        return tuple(evidence[:_MOST_EVIDENCE])
 
     def has_rule_evidence(self, decision: str, value: object) -> bool:
         speaking = self.rules.speaking_for(decision, str(value))
@@ -172,7 +180,8 @@ def _as_evidence(place: Located, hit: Hit) -> Evidence:
 def judge_probabilities(scores: Scores) -> dict[str, tuple[str | int | None, float]]:
     """Return the value and confidence of kind, exclusion and priority, which hang together.
 
-    A priority is as sure as 'problem' and its level are; a question is always level 4.
+    A priority is as sure as 'problem' and its level are; a question is always level 4. A P1
+    that is only likely is proposed all the same, and then its low confidence asks for an agent.
     """
     kind = _likeliest(scores.kind)
     excluded = scores.kind.get(Kind.EXCLUDED, 0.0)
@@ -186,10 +195,19 @@ def judge_probabilities(scores: Scores) -> dict[str, tuple[str | int | None, flo
     if kind == Kind.INFORMATION:
         priority = (4, information + problem * scores.priority["4"])
     elif kind == Kind.PROBLEM:
-        level = _likeliest(scores.priority)
+        level = "1" if scores.priority["1"] >= _MAYBE_FIRST else _likeliest(scores.priority)
         also = information if level == "4" else 0.0
         priority = (int(level), problem * scores.priority[level] + also)
     return {"kind": (kind, scores.kind[kind]), "exclusion": exclusion, "priority": priority}
+
+
+def is_settled(scores: Scores, thresholds: Mapping[str, float]) -> bool:
+    """Say whether the cheap stage may decide alone: sure of everything, and no exclusion."""
+    judged = judge_probabilities(scores)
+    if judged["exclusion"][0] is not None:
+        return False
+    least = min(confidence for _, confidence in judged.values())
+    return least >= thresholds.get("settled", 1.01)
 
 
 def _likeliest(shares: Mapping[str, float]) -> str:

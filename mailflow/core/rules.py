@@ -87,10 +87,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules of one language, in file order."""
+    """The rules of one language, in file order, and its words that prove nothing."""
 
     language: str
     rules: tuple[Rule, ...]
+    faint: frozenset[str] = frozenset()  # words that say nothing by themselves
 
     def speaking_for(self, decision: str, value: str) -> frozenset[str]:
         """Return the ids of the rules that speak for `value` of `decision`."""
@@ -181,7 +182,8 @@ def parse_rules(document: Mapping[str, Any], language: str, file: str) -> RuleSe
             raise ConfigError(f"{where}: the id stands twice; give each rule its own")
         seen.add(rule.id)
         rules.append(rule)
-    return RuleSet(language, tuple(rules))
+    faint = frozenset(str(document.get("faint_words", "")).split())
+    return RuleSet(language, tuple(rules), faint)
 
 
 def _parse_rule(

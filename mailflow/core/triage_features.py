@@ -70,6 +70,19 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("attached_image", "screenshot_said"),
     ("attached_image", "error_mentioned"),
     ("attached_screen", "error_mentioned"),
+    ("quote_error", "quote_label"),
+    ("quote_error", "quote_shown"),
+    ("quote_error", "text_wrong"),
+    ("quote_error", "cosmetic"),
+    ("bare_error", "text_wrong"),
+    ("bare_error", "no_error"),
+    ("quote_label", "quote_shown"),
+    ("action_path", "workaround"),
+    ("action_path", "action"),
+    ("sole_use", "total_stop"),
+    ("sole_use", "blocked"),
+    ("scope_all", "text_wrong"),
+    ("scope_all", "total_stop"),
 )
 TOGETHER: tuple[tuple[str, str], ...] = (
     ("scope_all", "access_blocked"),
@@ -86,6 +99,10 @@ TOGETHER: tuple[tuple[str, str], ...] = (
     ("error_code", "error_quoted"),
     ("action", "sequence"),
     ("action", "menu_path"),
+    ("quote_error", "quote_shown"),
+    ("quote_label", "quote_error"),
+    ("text_wrong", "quote_shown"),
+    ("action_path", "workaround"),
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailflow.adapters.models import Model
 from mailflow.adapters.triager import as_scores
-from mailflow.core.judging import judge_probabilities
+from mailflow.core.judging import is_settled, judge_probabilities
 from mailflow.core.requested import find_requested_priority
 from mailflow.core.triage import Item
 from mailflow.services.train_data import Example, Prepared
@@ -68,18 +68,19 @@ def join_answers(prepared: Prepared, answers: Mapping[str, Mapping[str, float]])
         value = max(answers[name], key=lambda key: answers[name][key])
         said[name] = Said(value, answers[name][value])
     absent, truly = {}, {}
-    if example.labels["kind"] == "problem":
+    if said["kind"].value == "problem":
+        problem = scores.kind["problem"]
         absent = {
-            Item.DESCRIPTION.value: 1.0 - scores.items.description,
-            Item.FEATURE.value: 1.0 - scores.items.feature,
-            Item.STEPS.value: 1.0 - scores.items.steps,
-            Item.ERROR_MESSAGE.value: scores.items.error["missing"],
+            Item.DESCRIPTION.value: problem * (1.0 - scores.items.description),
+            Item.FEATURE.value: problem * (1.0 - scores.items.feature),
+            Item.STEPS.value: problem * (1.0 - scores.items.steps),
+            Item.ERROR_MESSAGE.value: problem * scores.items.error["missing"],
         }
         truly = {
-            Item.DESCRIPTION.value: example.labels["description"] == "no",
-            Item.FEATURE.value: example.labels["feature"] == "no",
-            Item.STEPS.value: example.labels["steps"] == "missing",
-            Item.ERROR_MESSAGE.value: example.labels["error"] == "missing",
+            Item.DESCRIPTION.value: example.labels.get("description") == "no",
+            Item.FEATURE.value: example.labels.get("feature") == "no",
+            Item.STEPS.value: example.labels.get("steps") == "missing",
+            Item.ERROR_MESSAGE.value: example.labels.get("error") == "missing",
         }
     return Answer(
         example.id,
@@ -95,11 +96,15 @@ def join_answers(prepared: Prepared, answers: Mapping[str, Mapping[str, float]])
 
 
 def answers_of_model(model: Model, prepared: Iterable[Prepared]) -> list[Answer]:
-    """Ask `model` about each mail."""
-    return [
-        join_answers(one, model.ask(one.example.material, one.features, one.meaning))
-        for one in prepared
-    ]
+    """Ask `model` about each mail, the dear stage only where the cheap one has not settled it."""
+    answers = []
+    for one in prepared:
+        row = model.space.read(one.example.material)
+        said = model.ask_first(row, one.bare)
+        if not is_settled(as_scores(said), model.thresholds):
+            said = model.ask_further(row, one.features, one.meaning, said)
+        answers.append(join_answers(one, said))
+    return answers
 
 
 def interval(right: int, total: int) -> tuple[float, float]:

@@ -11,12 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mailflow.adapters.models import FORMAT, Decider, Model, Numbers, calibrate, hash_file
+from mailflow.adapters.models import (
+    DEAR,
+    FIRST,
+    FORMAT,
+    Answers,
+    Decider,
+    Model,
+    Numbers,
+    calibrate,
+    hash_file,
+)
 from mailflow.adapters.nlp import RuleMatcher, load_rules
-from mailflow.adapters.triager import find_rule_files
+from mailflow.adapters.triager import as_scores, find_rule_files
 from mailflow.adapters.wording import Acts
+from mailflow.core.judging import is_settled
 from mailflow.services.evaluate import Answer, answers_of_model, join_answers, measure
-from mailflow.services.thresholds import choose_thresholds
+from mailflow.services.thresholds import choose_settling, choose_thresholds
 from mailflow.services.train_data import (
     OWN,
     Example,
@@ -58,24 +69,41 @@ def load_matchers(rules_folder: Path | None = None) -> dict[str, RuleMatcher]:
 def fit_model(prepared: Sequence[Prepared], acts: Acts, progress: Progress) -> Trained:
     """Fit, calibrate and measure on `prepared`; deterministic."""
     groups = group_neighbours([one.example for one in prepared])
-    table = tabulate(learn_space(prepared), prepared)
-    raw = answer_unseen(table, prepared, groups, progress)
+    tables = tabulate(learn_space(prepared), prepared)
+    raw = answer_unseen(tables, prepared, groups, progress)
     deciders: dict[str, Decider] = {}
     for name in raw:
         progress(f"{name}, all mails")
         labels = labels_of(prepared, name)
         chosen = np.flatnonzero(labels != "")
-        deciders[name] = fit_decider(name, table, chosen, labels[chosen], groups[chosen])
+        deciders[name] = fit_decider(name, tables, chosen, labels[chosen], groups[chosen])
     deciders = calibrated_deciders(prepared, raw, deciders)
-    unseen = _unseen_answers(prepared, raw, deciders)
-    thresholds = choose_thresholds(unseen)
+    first, further = _unseen_answers(prepared, raw, deciders)
+    settled = choose_settling(
+        [join_answers(one, said) for one, said in zip(prepared, first, strict=True)],
+        [join_answers(one, said) for one, said in zip(prepared, further, strict=True)],
+    )
+    unseen = tuple(
+        join_answers(one, early if is_settled(as_scores(early), settled) else late)
+        for one, early, late in zip(prepared, first, further, strict=True)
+    )
+    thresholds = {**choose_thresholds(unseen), **settled}
     given = [one for one in unseen if one.source != OWN]
-    metrics = {"unseen": measure(given, thresholds), "mails": len(prepared)}
+    share = [
+        is_settled(as_scores(early), settled)
+        for one, early in zip(prepared, first, strict=True)
+        if one.example.source != OWN
+    ]
+    metrics = {
+        "unseen": measure(given, thresholds),
+        "mails": len(prepared),
+        "settled_by_cheap_stage": round(float(np.mean(share)), 4) if share else 0.0,
+    }
     data = hash_data([one.example for one in prepared])
     version = f"{data[:8]}-{fingerprint(deciders)[:8]}"
     manifest = {"data": data, "metrics": metrics}
     return Trained(
-        Model(version, table.space, acts, deciders, thresholds, manifest), unseen, metrics
+        Model(version, tables.first.space, acts, deciders, thresholds, manifest), unseen, metrics
     )
 
 
@@ -89,21 +117,23 @@ def fingerprint(deciders: Mapping[str, Decider]) -> str:
 
 def _unseen_answers(
     prepared: Sequence[Prepared], raw: Mapping[str, Numbers], deciders: Mapping[str, Decider]
-) -> tuple[Answer, ...]:
+) -> tuple[list[Answers], list[Answers]]:
+    """What the cheap stage, and what the dear one, says of mails that it has not seen."""
     shares = {
         name: calibrate(raw[name], decider.scale, decider.shift)
         for name, decider in deciders.items()
     }
-    return tuple(
-        join_answers(
-            one,
-            {
-                name: dict(zip(deciders[name].classes, map(float, shares[name][at]), strict=True))
-                for name in deciders
-            },
-        )
-        for at, one in enumerate(prepared)
-    )
+
+    def said(names: Mapping[str, str], at: int) -> Answers:
+        return {
+            name: dict(zip(deciders[stored].classes, map(float, shares[stored][at]), strict=True))
+            for name, stored in names.items()
+        }
+
+    early = {name.removeprefix(FIRST): name for name in deciders if name not in DEAR}
+    late = {name: name for name in deciders if not name.startswith(FIRST)}
+    every = range(len(prepared))
+    return [said(early, at) for at in every], [said(late, at) for at in every]
 
 
 def train(

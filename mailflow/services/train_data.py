@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mailflow.adapters.models import DEAR, FIRST
 from mailflow.adapters.nlp import RuleMatcher
 from mailflow.adapters.triager import find_all_hits
 from mailflow.adapters.wording import Acts, Meaning, Vocabulary, encode_meaning, list_words
@@ -21,7 +22,7 @@ TRAINING = Path(__file__).resolve().parent.parent / "training"
 GOLDEN = "golden.txt"
 OWN = "mailflow"  # the `source` of mails written for this project
 _NEAR = 0.15  # cosine of TF-IDF word pairs above which two mails are neighbours
-DECISIONS = ("kind", "priority", "exclusion", "steps", "error", "description", "feature")
+DECISIONS = (*DEAR, *(FIRST + name for name in DEAR), "description", "feature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Prepared:
     example: Example
     hits: tuple[Hit, ...]
     features: Mapping[str, float]
+    bare: Mapping[str, float]  # the features of the cheap stage: no parser, no acts
     meaning: Meaning = field(repr=False)
 
 
@@ -134,7 +136,9 @@ def prepare(
         matcher = matchers.get(example.material.language)
         hits = find_all_hits(matcher, example.material) if matcher else ()
         features = {**count_features(example.material, hits), **acts.features(meaning)}
-        prepared.append(Prepared(example, hits, features, meaning))
+        parsing = matcher.parsing_rules if matcher else ()
+        bare = count_features(example.material, [hit for hit in hits if hit.rule not in parsing])
+        prepared.append(Prepared(example, hits, features, bare, meaning))
     return prepared
 
 

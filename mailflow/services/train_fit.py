@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mailflow.adapters.forest import Forest
 from mailflow.adapters.models import (
+    DEAR,
+    FIRST,
     Decider,
-    Forest,
     Numbers,
     Space,
     calibrate,
@@ -39,7 +41,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All mails as one sparse matrix (rows of `Space`), and their cues."""
+    """All mails as one sparse matrix (rows of `Space`), and their cues, at one stage."""
 
     space: Space
     rows: Any
@@ -67,13 +69,30 @@ def learn_space(prepared: Sequence[Prepared]) -> Space:
     )
 
 
-def tabulate(space: Space, prepared: Sequence[Prepared]) -> Table:
-    """Return `prepared` as rows of `space`."""
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The mails as the cheap stage sees them, and as the dear one does."""
+
+    first: Table
+    further: Table
+
+    def of(self, name: str) -> Table:
+        """Return the mails as the decision `name` sees them."""
+        return self.further if name in DEAR else self.first
+
+
+def tabulate(space: Space, prepared: Sequence[Prepared]) -> Tables:
+    """Return `prepared` as rows of `space`, for either stage."""
+    return Tables(_tabulate(space, prepared, True), _tabulate(space, prepared, False))
+
+
+def _tabulate(space: Space, prepared: Sequence[Prepared], first: bool) -> Table:
     from scipy.sparse import csr_matrix
 
     places, values, ends = [], [], [0]
     for one in prepared:
-        at, numbers = space.row(one.example.material, one.features, one.meaning.row)
+        features, meaning = (one.bare, None) if first else (one.features, one.meaning.row)
+        at, numbers = space.row(space.read(one.example.material), features, meaning)
         order = np.argsort(at, kind="stable")
         places.append(at[order])
         values.append(numbers[order])
@@ -82,7 +101,9 @@ def tabulate(space: Space, prepared: Sequence[Prepared]) -> Table:
         (np.concatenate(values), np.concatenate(places), np.asarray(ends)),
         shape=(len(prepared), space.width),
     )
-    cues = np.stack([cue_numbers(space.cues, one.features) for one in prepared])
+    cues = np.stack(
+        [cue_numbers(space.cues, one.bare if first else one.features) for one in prepared]
+    )
     weights = [OWN_WEIGHT if one.example.source == OWN else 1.0 for one in prepared]
     return Table(space, rows, cues, np.asarray(weights))
 
@@ -114,12 +135,13 @@ def _folds(labels: NDArray[Any], groups: NDArray[np.int64], count: int, seed: in
 
 def fit_decider(
     name: str,
-    table: Table,
+    tables: Tables,
     chosen: NDArray[np.int64],
     labels: NDArray[Any],
     groups: NDArray[np.int64],
 ) -> Decider:
     """Fit one decision on the rows `chosen`; not calibrated yet."""
+    table = tables.of(name)
     strength = _STRENGTH.get(name, 3.0)
     classes = tuple(sorted(set(labels)))
     rows = table.rows[chosen]
@@ -127,7 +149,7 @@ def fit_decider(
     joint = _fit_linear(rows, labels, strength, weights)
     forest = None
     wording = np.zeros((1, len(classes)), dtype=np.float32)
-    if name in _WITH_FOREST:
+    if name.removeprefix(FIRST) in _WITH_FOREST:
         text = rows[:, : table.space.width - len(table.space.cues)].tocsr()
         wording = _fit_linear(text, labels, strength, weights)
         said = np.zeros((len(chosen), len(classes)))
@@ -186,22 +208,22 @@ def raw_answers(decider: Decider, table: Table, chosen: NDArray[np.int64]) -> Nu
 
 
 def answer_unseen(
-    table: Table, prepared: Sequence[Prepared], groups: NDArray[np.int64], progress: Progress
+    tables: Tables, prepared: Sequence[Prepared], groups: NDArray[np.int64], progress: Progress
 ) -> dict[str, Numbers]:
     """Return for each decision each mail's uncalibrated answers by a model that saw neither it
     nor its neighbours. Mails that the decision does not concern are answered too."""
     answers: dict[str, Numbers] = {}
     kinds = np.asarray([one.example.labels["kind"] for one in prepared])
     for name in DECISIONS:
-        classes = sorted({o.example.labels[name] for o in prepared if name in o.example.labels})
+        labels = labels_of(prepared, name)
+        classes = set(labels) - {""}
         found = np.zeros((len(prepared), len(classes)))
-        labels = np.asarray([one.example.labels.get(name, "") for one in prepared])
         strata = np.asarray([f"{a}/{b}" for a, b in zip(kinds, labels, strict=True)])
         for number, (seen, unseen) in enumerate(_folds(strata, groups, FOLDS, SEED), 1):
             progress(f"{name}, part {number} of {FOLDS}")
             chosen = seen[labels[seen] != ""]
-            decider = fit_decider(name, table, chosen, labels[chosen], groups[chosen])
-            found[unseen] = raw_answers(decider, table, unseen)
+            decider = fit_decider(name, tables, chosen, labels[chosen], groups[chosen])
+            found[unseen] = raw_answers(decider, tables.of(name), unseen)
         answers[name] = found
     return answers
 
@@ -226,7 +248,8 @@ def fit_calibration(
 
 def labels_of(prepared: Sequence[Prepared], name: str) -> NDArray[Any]:
     """Return the labels of one decision; '' where it does not concern the mail."""
-    return np.asarray([one.example.labels.get(name, "") for one in prepared])
+    label = name.removeprefix(FIRST)
+    return np.asarray([one.example.labels.get(label, "") for one in prepared])
 
 
 def calibrated_deciders(

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from mailflow.adapters.models import Forest, find_current, load_model, softmax
-from mailflow.adapters.triager import MODELS, Triager, read_material
+from mailflow.adapters.forest import Forest
+from mailflow.adapters.models import find_current, load_model, softmax
+from mailflow.adapters.triager import MODELS, Triager, find_all_hits, read_material
+from mailflow.adapters.wording import encode_meaning
 from mailflow.core.messages import MessageClass
 from mailflow.core.triage import Exclusion, Kind, Outcome
 from mailflow.errors import ConfigError
@@ -170,3 +173,40 @@ def test_logos_are_not_read(attachment, kept):
 def test_small_logs_are_read(size, text):
     log = make_attachment("a.log", "text/plain", size, b"ERROR 5")
     assert read_material(make_message("x", attachments=(log,))).attachments[0].text == text
+
+
+def test_a_log_that_holds_an_error_counts_as_a_screen(triager):
+    matcher = triager.matchers["en"]
+    body = make_message("x", attachments=(make_attachment("a.txt", "text/plain", 10, b"HTTP 503"),))
+    plain = make_message(
+        "x", attachments=(make_attachment("a.txt", "text/plain", 10, b"all well"),)
+    )
+    assert "attached_screen" in {one.cue for one in find_all_hits(matcher, read_material(body))}
+    assert "attached_screen" not in {
+        one.cue for one in find_all_hits(matcher, read_material(plain))
+    }
+
+
+def test_the_cheap_stage_decides_what_is_clear_and_spares_the_rest(triager, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(
+        "mailflow.adapters.triager.encode_meaning",
+        lambda materials: encoded.extend(materials) or encode_meaning(materials),
+    )
+    message = make_message("How do I add a user?", "question")
+    loose = replace(triager.model, thresholds={**triager.model.thresholds, "settled": 0.0})
+    Triager(triager.matchers, loose, "v").triage(message)
+    assert encoded == []
+    strict = replace(triager.model, thresholds={**triager.model.thresholds, "settled": 1.01})
+    Triager(triager.matchers, strict, "v").triage(message)
+    assert [one.subject for one in encoded] == ["question"]
+
+
+def test_evidence_is_short_and_telling(triager):
+    body = (
+        "Nobody can sign in, none of us. The whole company is blocked and all users are locked out."
+    )
+    for judged in (triager.triage(make_message(body, "all out")).kind,):
+        assert 0 < len(judged.evidence) <= 6
+        words = [one.text.lower() for one in judged.evidence if one.source == "model"]
+        assert not triager.matchers["en"].rules.faint.intersection(words)

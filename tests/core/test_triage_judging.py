@@ -1,5 +1,7 @@
 """Rules and probabilities joined: values, evidence, doubts, outcome."""
 
+from dataclasses import replace
+
 import pytest
 
 from mailflow.core.completeness import ItemScores
@@ -8,6 +10,7 @@ from mailflow.core.judging import (
     Scores,
     Words,
     hold_triage,
+    is_settled,
     judge,
     judge_probabilities,
     locate,
@@ -200,3 +203,41 @@ def test_what_is_not_read_is_held_or_ignored():
     ignored = hold_triage("en", Outcome.IGNORE, ("a list",))
     assert (ignored.outcome, ignored.review.needed) == (Outcome.IGNORE, False)
     assert ignored.kind.value is Kind.NOISE
+
+
+@pytest.mark.parametrize(
+    "said, threshold, settled",
+    [
+        (scores("problem", sure=0.99), 0.9, True),
+        (scores("problem", sure=0.8), 0.9, False),
+        (scores("excluded", sure=0.99), 0.5, False),  # never by the cheap stage alone
+        (scores("problem", sure=0.99), None, False),
+    ],
+)
+def test_the_cheap_stage_settles_only_what_is_clear(said, threshold, settled):
+    thresholds = {} if threshold is None else {"settled": threshold}
+    assert is_settled(said, thresholds) is settled
+
+
+def test_nothing_is_asked_for_where_it_may_be_no_problem():
+    strict = {**LOOSE, "ask:steps": 0.85}
+    assert triage(scores("problem", sure=0.99, steps=0.1), thresholds=strict).missing == (
+        Item.STEPS,
+    )
+    assert triage(scores("problem", sure=0.6, steps=0.1), thresholds=strict).missing == ()
+
+
+@pytest.mark.parametrize("share, level", [(0.4, 1), (0.3, 2)])
+def test_a_likely_p1_is_proposed(share, level):
+    said = replace(
+        scores("problem"), priority={"1": share, "2": 1 - share - 0.1, "3": 0.05, "4": 0.05}
+    )
+    assert judge_probabilities(said)["priority"][0] == level
+
+
+def test_evidence_is_limited_and_named_once():
+    words = {"kind": tuple((f"word{n}", None, None) for n in range(9))}
+    again = hit("all", "scope_all", "Nobody gets")  # begins where another one does
+    found = triage(scores("problem"), [ALL, again], words=words)
+    assert len(found.kind.evidence) == 6
+    assert [one.source for one in found.kind.evidence].count("all") == 1

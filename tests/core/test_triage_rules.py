@@ -42,4 +42,4 @@ def test_every_rule_has_counter_examples_or_is_a_mood():
 
 def test_rules_files_are_toml_with_known_tables():
     for path in FILES.values():
-        assert set(tomllib.loads(path.read_text("utf-8"))) <= {"lists", "rule"}
+        assert set(tomllib.loads(path.read_text("utf-8"))) <= {"lists", "rule", "faint_words"}

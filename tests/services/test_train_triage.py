@@ -9,7 +9,7 @@ from mailflow.core.triage import Item
 from mailflow.errors import ConfigError
 from mailflow.services.evaluate import Answer, Said, interval, measure
 from mailflow.services.evaluate_report import count_flips, coverage_at
-from mailflow.services.thresholds import choose_thresholds, least_confidence
+from mailflow.services.thresholds import choose_settling, choose_thresholds, least_confidence
 from mailflow.services.train import is_promoted
 from mailflow.services.train_data import (
     golden_ids,
@@ -139,6 +139,22 @@ def test_thresholds_by_value():
     assert chosen["priority:1"] == 0.95
     assert chosen["ask:steps"] == 0.9
     assert chosen["ask:feature"] == 0.9  # never seen: a careful one
+
+
+@pytest.mark.parametrize(
+    "late, settled",
+    [
+        ("1", 0.9),  # the dear stage errs as often: the cheap one may decide
+        ("3", 0.95),  # the dear stage would be right there
+    ],
+)
+def test_the_cheap_stage_settles_where_the_dear_one_is_no_better(late, settled):
+    first = [answer(n, "1", "1", 0.95) for n in range(40)]
+    further = list(first)
+    first += [answer(40, "3", "1", 0.9), answer(41, "1", "1", 0.9)]
+    further += [answer(40, "3", late, 0.9), answer(41, "1", "1", 0.9)]
+    assert choose_settling(first, further) == {"settled": settled}
+    assert choose_settling([], []) == {"settled": 1.01}
 
 
 def test_figures():
