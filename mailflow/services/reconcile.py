@@ -11,7 +11,9 @@ from mailflow.adapters.store import Arrived
 from mailflow.adapters.tables import Inbound, MailboxEntry
 from mailflow.core.identity import identity_of
 from mailflow.desk import Desk
+from mailflow.logs import log
 from mailflow.services.intake import poll, take_in
+from mailflow.services.owe import tell_agents
 
 
 @dataclass
@@ -49,7 +51,20 @@ def reconcile_mailbox(desk: Desk, *, repair: bool) -> Report:
         if repair and report.unaccounted:
             count = poll(desk, mailbox)
             report.repaired.append(f"{settings.folder}: {count} mails taken in")
+    if report.unaccounted:
+        _raise_alarm(desk, report)
     return report
+
+
+def _raise_alarm(desk: Desk, report: Report) -> None:
+    """Tell the operator's log, and the agents once a day, that mails met no fate."""
+    count = len(report.unaccounted)
+    log.error("reconcile.unaccounted", mails=count, repaired=len(report.repaired))
+    now = desk.clock()
+    reason = f"{count} mails of the mailbox are not accounted for: {report.unaccounted[0]}"
+    with desk.database.begin() as session:
+        cause = f"reconcile-{now.astimezone(desk.zone).date()}"
+        tell_agents(session, desk, reason, cause, now)
 
 
 def _watched_folder(desk: Desk, mailbox: ImapMailbox, report: Report) -> None:

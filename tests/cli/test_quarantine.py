@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mailflow.adapters.store import Arrived
-from mailflow.adapters.tables import Inbound, RawMail
+from mailflow.adapters.tables import Inbound, OutboxMail, RawMail
 from mailflow.cli import app, quarantine
 from mailflow.services import reconcile as reconcile_module
 from mailflow.services.intake import take_in
@@ -121,6 +121,9 @@ def test_reconcile_finds_and_takes_in_what_was_never_stored(
         client.append(done, b"Subject: two\r\n\r\ntwo\r\n")
     result = run("reconcile", code=1)
     assert result.stdout.count("unaccounted") == 2
+    with desk.database.read() as session:  # the agents are told, once a day
+        told = session.query(OutboxMail).filter_by(kind="agent_problem").count()
+    assert told == len([agent for agent in desk.agents if agent.role != "observer"])
     run("reconcile", "--repair")
     assert "unaccounted" not in run("reconcile").stdout
     with desk.database.read() as session:
