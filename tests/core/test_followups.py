@@ -264,3 +264,9 @@ def test_new_colleagues_in_copy_are_noted():
     decision = follow_up(message, make_ticket(), None, NOW, RULES, ("bob@client.example",))
     assert decision is not None
     assert decision.steps[0].data == {"watchers": ["bob@client.example"]}
+
+
+def test_a_ticket_closed_as_spam_stays_closed():
+    ticket = make_ticket(State.CLOSED, kind="noise", closed_at=NOW)
+    decision = run("Why do you not answer? It still fails", ticket, COMPLETE)
+    assert (decision.outcome, decision.notices) == ("ignored", ())
