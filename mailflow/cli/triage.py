@@ -132,6 +132,24 @@ def _fields_table(result: "Triage") -> object:
     return table
 
 
+def _corrections_of_agents(config: Path | None, folder: Path) -> list[Path]:
+    """Write what agents corrected beside the models, to be looked at; none without a desk."""
+    if config is None:
+        return []
+    from mailflow.adapters.database import open_database
+    from mailflow.config import load_config
+    from mailflow.services.corrections import labelled_corrections
+
+    database = open_database(load_config(config).database.url)
+    found = labelled_corrections(database)
+    database.close()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "corrections.jsonl"
+    lines = [json.dumps(each, ensure_ascii=False) for each in found]
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return [file] if lines else []
+
+
 def train(
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder of models to write to.")],
     corrections: Annotated[
@@ -139,12 +157,18 @@ def train(
         typer.Argument(help="Labelled mails to add, as .jsonl.", metavar="[SET.jsonl…]"),
     ] = None,
     rules: _Rules = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", help="Also learn from what agents corrected at this desk."),
+    ] = None,
 ) -> None:
     """Train the model on the shipped mails and those given; promote it if it is not worse.
 
     [bold]Examples[/bold]
 
     mailflow train -o models
+
+    mailflow train -o models -c config.toml      (with the corrections of agents)
 
     mailflow train -o models corrections.jsonl
 
@@ -158,7 +182,8 @@ def train(
     from mailflow.services.train_data import read_examples, shipped_training_files
 
     console = Console(stderr=True)
-    examples = read_examples([*shipped_training_files(), *(corrections or [])])
+    added = [*(corrections or []), *_corrections_of_agents(config, folder)]
+    examples = read_examples([*shipped_training_files(), *added])
     with console.status(f"{len(examples)} mails") as status:
         trained, promoted, reason = train_model(
             examples, folder, lambda step: status.update(f"training: {step}"), rules
