@@ -13,7 +13,6 @@ MAX_READ = 4 * 1024 * 1024  # bytes left to the MIME parser once long base64 is 
 MAX_BOUNDARY_LINES = 1000
 MAX_BOUNDARIES = 60
 MAX_MIME_HEADER = 2000
-MAX_CONTENT = 64 * 1024 * 1024
 
 _BASE64_RUN = re.compile(rb"(?:[A-Za-z0-9+/]{56,76}\r?\n){400,}")
 _NUMBER = re.compile(rb"\d{6}")

@@ -13,7 +13,6 @@ from mailflow.core.triage import ErrorField, ErrorStatus, Field, Fields, Item, K
 
 STEP_CUES = frozenset({"action", "menu_path", "numbered_steps"})
 ERROR_CUES = frozenset({"error_quoted", "error_code"})
-SURE_ENOUGH = "ask"  # key of the thresholds above which a missing item is asked for
 _QUOTED = re.compile(r"[«“„\"]\s*([^«»“”\"\n]{3,200}?)\s*[»”\"]")
 _LISTED = re.compile(r"\s*(?:\(?\w{1,2}[.)]|[-*•–>]|\d+\s*[-:/])\s+\S")
 

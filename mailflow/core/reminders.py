@@ -26,14 +26,6 @@ class ReminderMoment:
 
 
 @dataclass(frozen=True, slots=True)
-class DueReminder:
-    """The one reminder to send now, and the milder stages that need not be sent any more."""
-
-    moment: ReminderMoment
-    superseded: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ClientReminders:
     """Reminders to a client, and when the wait ends; None: it never ends by itself."""
 
@@ -76,29 +68,6 @@ def reminder_moments(
     return tuple(found)
 
 
-def due_reminder(
-    moments: Sequence[ReminderMoment], already_sent: frozenset[str], now: datetime
-) -> DueReminder | None:
-    """Return the most urgent stage that is due at `now` and not sent, or None.
-
-    `moments` come from `reminder_moments`, the most urgent last. `already_sent` holds the names
-    of stages that were sent or superseded for this deadline. A stage milder than one sent
-    already is never sent after it.
-    """
-    now = as_utc(now)
-    missed: list[ReminderMoment] = []
-    for each in moments:
-        if each.stage in already_sent:
-            missed.clear()
-        elif each.due_moment <= now:
-            missed.append(each)
-    if not missed:
-        return None
-    milder = {each.stage for each in moments[: moments.index(missed[-1])]}
-    names = tuple(each.stage for each in moments if each.stage in milder - already_sent)
-    return DueReminder(missed[-1], names)
-
-
 def client_reminders(
     calendar: BusinessCalendar, chase: Chase, asked_at: datetime
 ) -> ClientReminders:
@@ -113,31 +82,6 @@ def client_reminders(
         for number in range(1, chase.count + 2)
     )
     return ClientReminders(moments[:-1], moments[-1] if chase.closes else None)
-
-
-def progress_prompts(
-    policy: SlaPolicy,
-    priority: int,
-    registered_at: datetime,
-    until: datetime,
-    pauses: Sequence[Pause] = (),
-) -> tuple[datetime, ...]:
-    """Return the instants, up to and with `until`, at which the agent owes a progress notice.
-
-    One each time that so much opening time, pauses left out, has passed since the registration;
-    none for a priority without a prompt. `until` is now, or when a solution or a workaround
-    ended the work without interruption.
-    """
-    every = policy.progress_every.get(priority)
-    if every is None:
-        return ()
-    hours = _opening_hours_clock(policy)
-    passed = used(hours, 1, registered_at, until, pauses) // every
-    moments = (
-        reached_at(hours, 1, registered_at, every * number, pauses)
-        for number in range(1, passed + 1)
-    )
-    return tuple(moment for moment in moments if moment is not None)
 
 
 def next_progress_prompt(

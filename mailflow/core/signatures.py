@@ -60,11 +60,6 @@ _VERBISH = re.compile(
 _NOT_WORD = re.compile(r"[^\w\s'&]+")
 _CLOSING_SET = frozenset(CLOSINGS)
 _THANKS_SET = frozenset(THANKS)
-_CLOSING_START = re.compile(
-    r"^(?:" + "|".join(re.escape(c) for c in sorted((*CLOSINGS, *THANKS), key=len, reverse=True))
-    + r")\s*[,.!–-]",
-    re.IGNORECASE,
-)  # fmt: skip
 
 
 def _bare(text: str) -> str:

@@ -18,8 +18,6 @@ from mailflow.desk import Desk
 
 _POLICIES: dict[str, SlaPolicy] = {}
 
-STANDING = (State.RESOLVED, State.CLOSED, State.EXCLUDED)
-
 
 def keep_policy(session: Session, policy: SlaPolicy, now: datetime) -> str:
     """Store the policy as it is now, if that version is not there yet; return its version."""

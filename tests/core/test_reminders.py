@@ -9,11 +9,8 @@ import pytest
 from mailflow.core.calendar import BusinessCalendar
 from mailflow.core.policy import Chase, Clock, Recipient, SlaPolicy, Stage, Target
 from mailflow.core.reminders import (
-    ReminderMoment,
     client_reminders,
-    due_reminder,
     next_progress_prompt,
-    progress_prompts,
     reminder_moments,
 )
 from mailflow.core.sla import Pause, due_at
@@ -123,32 +120,6 @@ def test_no_warning_comes_after_its_deadline():
             assert all(each < due for each in moments[:3])
 
 
-MOMENTS = tuple(
-    ReminderMoment(name, at(moment), Recipient.AGENT)
-    for name, moment in [("a", "4 10:00"), ("b", "4 11:00"), ("c", "4 12:00"), ("d", "4 12:00")]
-)
-
-
-@pytest.mark.parametrize(
-    "sent, now, stage, superseded",
-    [
-        ("", "4 09:59", None, ()),
-        ("", "4 10:00", "a", ()),  # due at the moment itself
-        ("a", "4 10:30", None, ()),  # once only
-        ("a", "4 11:00", "b", ()),
-        ("", "4 11:30", "b", ("a",)),  # the daemon was down: the most urgent one only
-        ("", "4 13:00", "d", ("a", "b", "c")),
-        ("b", "4 11:30", None, ()),  # never a milder one after it
-        ("b", "4 13:00", "d", ("a", "c")),
-        ("abcd", "5 10:00", None, ()),
-    ],
-)
-def test_due_reminder(sent, now, stage, superseded):
-    found = due_reminder(MOMENTS, frozenset(sent), at(now))
-    assert (found and found.moment.stage) == stage
-    assert (found.superseded if found else ()) == superseded
-
-
 @pytest.mark.parametrize(
     "asked, chase, reminders, ends",
     [
@@ -177,12 +148,13 @@ def test_client_reminders(asked, chase, reminders, ends):
 )
 def test_progress_prompts(registered, until, pauses, prompts, following):
     pauses = pauses_of(*pauses)
-    found = progress_prompts(POLICY, 1, at(registered), at(until), pauses)
-    assert found == tuple(at(each) for each in prompts)
+    moment = at(registered)
+    for expected in prompts:  # one after the other, as the daemon plans them
+        moment = next_progress_prompt(POLICY, 1, at(registered), moment, pauses)
+        assert moment == at(expected)
     after = next_progress_prompt(POLICY, 1, at(registered), at(until), pauses)
     assert after == (following and at(following))
 
 
 def test_only_some_priorities_have_prompts():
-    assert progress_prompts(POLICY, 2, at("4 10:00"), at("5 10:00")) == ()
     assert next_progress_prompt(POLICY, 2, at("4 10:00"), at("5 10:00")) is None

@@ -116,6 +116,18 @@ def test_orders_and_text_are_both_done(registered: Office) -> None:
     assert "un seul poste" not in reply.text
 
 
+def test_a_genuine_order_that_is_sent_again_is_a_replay(registered: Office) -> None:
+    notice = registered.last("agent_new")
+    same = {"message_id": "<once@support.example>"}
+    registered.receive(answer(notice, ALICE, "#priority 3 one desk only", **same))
+    assert registered.ticket().priority == 3
+    registered.receive(answer(notice, ALICE, "#priority 2 all desks", message_id="<two@s.example>"))
+    assert registered.ticket().priority == 2
+    registered.receive(answer(notice, ALICE, "#priority 3 one desk only", quote=False, **same))
+    assert registered.ticket().priority == 2
+    assert "replay" in (registered.inbound().reason or "")
+
+
 def test_note_stays_inside(registered: Office) -> None:
     sent = orders(registered, "Bonjour,\n\nNous cherchons.\n\n#note le client est agaçant\nencore")
     reply = next(each for each in sent if each.kind == "answer")
