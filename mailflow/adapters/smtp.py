@@ -3,20 +3,50 @@
 import base64
 import smtplib
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
 from mailflow.adapters.tls import client_context
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.failpoints import reach
 from mailflow.settings import Smtp
 
+FRESH_SECONDS = 5.0  # a connection used this shortly ago is not asked whether it still stands
+
+
+class _Failpoint(smtplib.SMTP):
+    """Passes a failpoint between a content's final dot and the server's reply to it."""
+
+    _dot_sent = False
+
+    def send(self, s: Any) -> None:
+        super().send(s)
+        self._dot_sent = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self._dot_sent:
+            self._dot_sent = False
+            reach("smtp-content")
+        return super().getreply()
+
+
+class _Connection(_Failpoint):
+    """SMTP in clear, or made private by STARTTLS."""
+
+
+class _TlsConnection(_Failpoint, smtplib.SMTP_SSL):
+    """SMTP over TLS from the first byte."""
+
 
 class SmtpGateway:
     """A connection to the SMTP server, opened at the first mail and kept."""
 
-    def __init__(self, settings: Smtp) -> None:
+    def __init__(self, settings: Smtp, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._monotonic = monotonic
+        self._used_at = 0.0
         self._connection: smtplib.SMTP | None = None
 
     def __enter__(self) -> "SmtpGateway":
@@ -52,6 +82,7 @@ class SmtpGateway:
             reach("smtp-accepted")
             if code != 250:
                 self._fail("DATA", code, reply)
+            self._used_at = self._monotonic()
             return reply.decode("utf-8", "replace")
         except (smtplib.SMTPException, OSError) as error:
             self.close()
@@ -84,6 +115,8 @@ class SmtpGateway:
 
     def _connected(self) -> smtplib.SMTP:
         if self._connection is not None:
+            if self._monotonic() - self._used_at < FRESH_SECONDS:
+                return self._connection
             try:
                 if self._connection.noop()[0] == 250:
                     return self._connection
@@ -101,16 +134,14 @@ class SmtpGateway:
     def _open(self) -> smtplib.SMTP:
         settings = self._settings
         if settings.tls == "tls":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
+            connection: smtplib.SMTP = _TlsConnection(
                 settings.host,
                 settings.port,
                 timeout=settings.timeout_seconds,
                 context=client_context(settings),
             )
         else:
-            connection = smtplib.SMTP(
-                settings.host, settings.port, timeout=settings.timeout_seconds
-            )
+            connection = _Connection(settings.host, settings.port, timeout=settings.timeout_seconds)
         try:
             if settings.tls == "starttls":
                 connection.ehlo()

@@ -1,6 +1,6 @@
 """Questions to the database, and the few writes that several services share."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.tables import (
     Event,
     Inbound,
@@ -47,45 +48,69 @@ class Stored:
     duplicate: bool
 
 
-def store_mail(session: Session, arrived: Arrived, now: datetime) -> Stored:
-    """Store a mail once; the same mail again only gets a line in the ledger."""
-    identity = identity_of(arrived.raw)
-    inbound_id = session.scalar(select(Inbound.id).where(Inbound.identity == identity))
-    duplicate = inbound_id is not None
-    if inbound_id is None:
-        row = Inbound(
-            identity=identity,
-            source=arrived.source,
-            size=len(arrived.raw),
-            received_at=now,
-            next_attempt_at=now,
-            status="quarantined" if arrived.refused else "new",
-            reason=arrived.refused,
-        )
-        session.add(row)
-        session.flush()
-        session.add(RawMail(inbound_id=row.id, content=arrived.raw))
-        inbound_id = row.id
-    if arrived.entry is not None:
-        mailbox, folder, uidvalidity, uid = arrived.entry
-        known = select(MailboxEntry.id).where(
+def store_mails(session: Session, mails: Sequence[Arrived], now: datetime) -> list[Stored]:
+    """Store each mail once; one that is there already only gets a line in the ledger."""
+    identities = [identity_of(mail.raw) for mail in mails]
+    query = select(Inbound.identity, Inbound.id).where(Inbound.identity.in_(set(identities)))
+    there = {row.identity: row.id for row in session.execute(query)}
+    new: dict[str, tuple[Inbound, Arrived]] = {}
+    for identity, mail in zip(identities, mails, strict=True):
+        if identity not in there and identity not in new:
+            row = Inbound(
+                identity=identity,
+                source=mail.source,
+                size=len(mail.raw),
+                received_at=now,
+                next_attempt_at=now,
+                status="quarantined" if mail.refused else "new",
+                reason=mail.refused,
+            )
+            new[identity] = row, mail
+    session.add_all(row for row, _ in new.values())
+    session.flush()
+    session.add_all(RawMail(inbound_id=row.id, content=mail.raw) for row, mail in new.values())
+    stored = []
+    for identity, mail in zip(identities, mails, strict=True):
+        if identity in new:
+            row, first = new[identity]
+            stored.append(Stored(row.id, duplicate=first is not mail))
+        else:
+            stored.append(Stored(there[identity], duplicate=True))
+    _enter(session, mails, stored, now)
+    return stored
+
+
+def _enter(
+    session: Session, mails: Sequence[Arrived], stored: Sequence[Stored], now: datetime
+) -> None:
+    """Note in the ledger which UIDs hold the mails; a UID that it knows is left alone."""
+    entries = {
+        mail.entry: each.inbound_id
+        for mail, each in zip(mails, stored, strict=True)
+        if mail.entry is not None
+    }
+    boxes = {entry[:3] for entry in entries}
+    for mailbox, folder, uidvalidity in boxes:
+        uids = [entry[3] for entry in entries if entry[:3] == (mailbox, folder, uidvalidity)]
+        known = select(MailboxEntry.uid).where(
             MailboxEntry.mailbox == mailbox,
             MailboxEntry.folder == folder,
             MailboxEntry.uidvalidity == uidvalidity,
-            MailboxEntry.uid == uid,
+            MailboxEntry.uid.in_(uids),
         )
-        if session.scalar(known) is None:
-            session.add(
-                MailboxEntry(
-                    mailbox=mailbox,
-                    folder=folder,
-                    uidvalidity=uidvalidity,
-                    uid=uid,
-                    inbound_id=inbound_id,
-                    seen_at=now,
-                )
-            )
-    return Stored(inbound_id, duplicate)
+        for uid in session.scalars(known):
+            del entries[mailbox, folder, uidvalidity, uid]
+    session.add_all(
+        MailboxEntry(
+            mailbox=mailbox,
+            folder=folder,
+            uidvalidity=uidvalidity,
+            uid=uid,
+            inbound_id=inbound_id,
+            seen_at=now,
+        )
+        for (mailbox, folder, uidvalidity, uid), inbound_id in entries.items()
+    )
 
 
 def claim_inbound(
@@ -140,21 +165,19 @@ def add_event(
     row = Event(
         ticket_id=ticket.id, at=at, kind=kind, actor=actor, data=data or {}, inbound_id=inbound_id
     )
-    session.add(row)
+    loaded(session).add_event(row)
     ticket.changed_at = at
     return row
 
 
 def events_of(session: Session, ticket_id: int) -> Sequence[Event]:
     """Return the ticket's log, oldest first."""
-    return session.scalars(
-        select(Event).where(Event.ticket_id == ticket_id).order_by(Event.id)
-    ).all()
+    return tuple(loaded(session).events(ticket_id))
 
 
 def participants_of(session: Session, ticket_id: int) -> list[TicketPerson]:
     """Return the people of the client's side, the requester first."""
-    rows = session.scalars(select(TicketPerson).where(TicketPerson.ticket_id == ticket_id))
+    rows = loaded(session).people(ticket_id)
     return sorted(rows, key=lambda person: (person.role != "requester", person.address))
 
 
@@ -187,13 +210,15 @@ def snapshot(session: Session, row: Ticket) -> core.Ticket:
 
 def next_reference(session: Session, prefix: str, year: int) -> str:
     """Return the next ticket number of `year`, such as MF-2026-000123. Never gives one twice."""
-    counter = session.get(ReferenceCounter, year, with_for_update=True)
-    if counter is None:
-        counter = ReferenceCounter(year=year, last=0)
-        session.add(counter)
-    counter.last += 1
-    session.flush()
-    return f"{prefix}-{year}-{counter.last:06d}"
+    counters: dict[int, ReferenceCounter] = session.info.setdefault("counters", {})
+    if year not in counters:  # locked from here to the commit
+        counter = session.get(ReferenceCounter, year, with_for_update=True)
+        if counter is None:
+            counter = ReferenceCounter(year=year, last=0)
+            session.add(counter)
+        counters[year] = counter
+    counters[year].last += 1
+    return f"{prefix}-{year}-{counters[year].last:06d}"
 
 
 def find_ticket(session: Session, reference: str) -> Ticket | None:
@@ -214,28 +239,48 @@ def get_ticket(session: Session, reference: str) -> Ticket:
 
 def count_automatic_mails(session: Session, address: str, now: datetime) -> int:
     """Count the mails that `address` was owed in the last 24 hours, agents' answers left out."""
-    since = now - timedelta(hours=24)
-    return (
-        session.scalar(
-            select(func.count(OutboxMail.id)).where(
-                OutboxMail.recipient == address,
-                OutboxMail.created_at > since,
-                OutboxMail.kind != "answer",
-            )
+    fetch_quotas(session, (address,), now)
+    return loaded(session).quotas[address]
+
+
+def fetch_quotas(session: Session, addresses: Collection[str], now: datetime) -> None:
+    """Count the automatic mails of many addresses at once. `owe` keeps count from here on."""
+    known = loaded(session).quotas
+    wanted = [each for each in addresses if each not in known]
+    if not wanted:
+        return
+    known.update(dict.fromkeys(wanted, 0))
+    counted = session.execute(
+        select(OutboxMail.recipient, func.count(OutboxMail.id).label("owed"))
+        .where(
+            OutboxMail.recipient.in_(wanted),
+            OutboxMail.created_at > now - timedelta(hours=24),
+            OutboxMail.kind != "answer",
         )
-        or 0
+        .group_by(OutboxMail.recipient)
     )
+    known.update({row.recipient: row.owed for row in counted})
 
 
 def loads_of_agents(session: Session) -> tuple[dict[str, int], dict[str, datetime]]:
     """Return for each agent the number of live tickets, and when the last one came."""
-    counts: dict[str, int] = {}
-    latest: dict[str, datetime] = {}
-    rows = session.execute(
-        select(Ticket.agent, func.count(Ticket.id), func.max(Ticket.created_at))
-        .where(Ticket.agent.is_not(None), Ticket.state.in_(LIVE_STATES))
-        .group_by(Ticket.agent)
-    )
-    for agent, count, last in rows:
-        counts[str(agent)], latest[str(agent)] = count, last
-    return counts, latest
+    book = loaded(session)
+    if book.loads is None:
+        counts: dict[str, int] = {}
+        latest: dict[str, datetime] = {}
+        rows = session.execute(
+            select(Ticket.agent, func.count(Ticket.id), func.max(Ticket.created_at))
+            .where(Ticket.agent.is_not(None), Ticket.state.in_(LIVE_STATES))
+            .group_by(Ticket.agent)
+        )
+        for agent, count, last in rows:
+            counts[str(agent)], latest[str(agent)] = count, last
+        book.loads = counts, latest
+    return book.loads
+
+
+def note_load(session: Session, agent: str, at: datetime) -> None:
+    """Keep `loads_of_agents` true within this transaction: `agent` got one more ticket."""
+    counts, latest = loads_of_agents(session)
+    counts[agent] = counts.get(agent, 0) + 1
+    latest[agent] = max(at, latest.get(agent, at))

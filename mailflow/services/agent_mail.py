@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mailflow.adapters.outgoing import clean_message_id
 from mailflow.adapters.signatures import FindTxt, check_signatures, find_txt
-from mailflow.adapters.store import add_event, loads_of_agents
+from mailflow.adapters.store import add_event, loads_of_agents, note_load
 from mailflow.adapters.tables import Inbound, OutboxMail, RawMail, Ticket
 from mailflow.core.acting import Actor
 from mailflow.core.agents import Agent, Role, choose_agent
@@ -175,6 +175,7 @@ def hand_over(
         tell_agents(session, desk, f"{why}; {reason}", f"absent-{ticket.id}", now)
         return None
     ticket.agent = successor.address
+    note_load(session, successor.address, now)
     data = {"agent": successor.address, "name": successor.name, "reason": f"{why}; {reason}"}
     event = add_event(session, ticket, "assigned", now, "mailflow", data)
     session.flush()

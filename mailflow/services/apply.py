@@ -5,9 +5,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.store import add_event, loads_of_agents, next_reference
+from mailflow.adapters.loaded import loaded
+from mailflow.adapters.store import add_event, loads_of_agents, next_reference, note_load
 from mailflow.adapters.tables import Ticket, TicketPerson
 from mailflow.core.agents import choose_agent, find_agent
 from mailflow.core.decisions import Decision, NewTicket, Step
@@ -94,8 +96,9 @@ def take_step(
 
 def add_watcher(session: Session, ticket: Ticket, address: str, now: datetime) -> None:
     """Let `address` read the client's thread of the ticket. Twice is once."""
-    if session.get(TicketPerson, (ticket.id, address)) is None:
-        session.add(
+    book = loaded(session)
+    if all(person.address != address for person in book.people(ticket.id)):
+        book.add_person(
             TicketPerson(ticket_id=ticket.id, address=address, role="watcher", added_at=now)
         )
 
@@ -113,34 +116,33 @@ def _stamp(ticket: Ticket, action: Action, after: State, now: datetime) -> None:
 
 def _create(session: Session, desk: Desk, new: NewTicket, now: datetime) -> Ticket:
     prefix = desk.config.support.reference_prefix
-    ticket = Ticket(
-        state=new.state.value,
-        subject=new.subject,
-        summary=summarise(bare_subject(new.subject, prefix), new.text),
-        requester=new.requester,
-        requester_name=new.requester_name,
-        language=new.language,
-        organisation=new.organisation,
-        kind=new.kind,
-        exclusion=new.exclusion,
-        priority=new.priority,
-        proposed_priority=new.priority,
-        requested_priority=new.requested_priority,
-        review=list(new.review),
-        items=list(new.items),
-        asked=list(new.asked),
-        text=new.text,
-        linked_to=new.linked_to,
-        created_at=now,
-        changed_at=now,
-        times_asked=0,
-        undelivered=False,
-        workaround=False,
-    )
-    session.add(ticket)
-    session.flush()
+    values = {
+        "state": new.state.value,
+        "subject": new.subject,
+        "summary": summarise(bare_subject(new.subject, prefix), new.text),
+        "requester": new.requester,
+        "requester_name": new.requester_name,
+        "language": new.language,
+        "organisation": new.organisation,
+        "kind": new.kind,
+        "exclusion": new.exclusion,
+        "priority": new.priority,
+        "proposed_priority": new.priority,
+        "requested_priority": new.requested_priority,
+        "review": list(new.review),
+        "items": list(new.items),
+        "asked": list(new.asked),
+        "text": new.text,
+        "linked_to": new.linked_to,
+        "created_at": now,
+        "changed_at": now,
+    }
+    with session.no_autoflush:  # what is pending is of other tickets, and written with this one's
+        ticket = session.scalars(insert(Ticket).values(values).returning(Ticket)).one()
+    book = loaded(session)
+    book.note_new(ticket.id)
     if new.requester:
-        session.add(
+        book.add_person(
             TicketPerson(ticket_id=ticket.id, address=new.requester, role="requester", added_at=now)
         )
     for address in new.watchers:
@@ -167,6 +169,7 @@ def _assign(session: Session, desk: Desk, ticket: Ticket, known: str | None, now
         agent, reason = choose_agent(desk.agents, ticket.language, now, counts, latest, skills)
     if agent is not None:
         ticket.agent = agent.address
+        note_load(session, agent.address, now)
         data = {"agent": agent.address, "name": agent.name, "reason": reason}
         add_event(session, ticket, "assigned", now, "mailflow", data)
 

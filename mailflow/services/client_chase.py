@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.tables import Event, Reminder, Ticket
+from mailflow.adapters.loaded import loaded
+from mailflow.adapters.tables import Reminder, Ticket
 from mailflow.core.reminders import client_reminders, next_progress_prompt
 from mailflow.core.tickets import State
 from mailflow.desk import Desk
@@ -19,7 +19,6 @@ LAST = "last"  # the stage at which waiting ends: abandoned, or closed where the
 
 def chase_client(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:
     """Bring the ticket's reminders to the client in line with its state. Twice is once."""
-    session.flush()
     state = State(ticket.state)
     policy = policy_of(session, desk, ticket)
     asked_at = _last_asked(session, ticket) if state is State.INCOMPLETE else None
@@ -62,16 +61,12 @@ def _plan_progress(
     if moment is None:
         return
     if not _revive(session, ticket, moment):
-        number = 1 + (
-            session.scalar(
-                select(func.count(Reminder.id)).where(
-                    Reminder.ticket_id == ticket.id,
-                    Reminder.track == PROGRESS,
-                    Reminder.status == "sent",
-                )
-            )
-            or 0
-        )
+        sent = [
+            each
+            for each in loaded(session).reminders(ticket.id)
+            if each.track == PROGRESS and each.status == "sent"
+        ]
+        number = 1 + len(sent)
         _plan(session, ticket, PROGRESS, moment, PROGRESS, number, moment)
 
 
@@ -80,12 +75,13 @@ def _revive(session: Session, ticket: Ticket, moment: datetime) -> bool:
 
     A pause by night moves no opening time: without this the prompts would end there.
     """
-    row = session.scalar(
-        select(Reminder).where(
-            Reminder.ticket_id == ticket.id,
-            Reminder.track == PROGRESS,
-            Reminder.deadline == moment,
-        )
+    row = next(
+        (
+            each
+            for each in loaded(session).reminders(ticket.id)
+            if each.track == PROGRESS and each.deadline == moment
+        ),
+        None,
     )
     if row is None:
         return False
@@ -110,29 +106,22 @@ def put_off(
 
 
 def _is_prompt_waiting(session: Session, ticket: Ticket, now: datetime) -> bool:
-    query = select(Reminder.id).where(
-        Reminder.ticket_id == ticket.id,
-        Reminder.track == PROGRESS,
-        Reminder.status == "pending",
-        Reminder.moment <= now,
+    return any(
+        each.track == PROGRESS and each.status == "pending" and each.moment <= now
+        for each in loaded(session).reminders(ticket.id)
     )
-    return session.scalar(query.limit(1)) is not None
 
 
 def _last_asked(session: Session, ticket: Ticket) -> datetime | None:
-    return session.scalar(
-        select(Event.at)
-        .where(Event.ticket_id == ticket.id, Event.kind.in_(("asked", "revived")))
-        .order_by(Event.id.desc())
-        .limit(1)
-    )
+    asked = [e.at for e in loaded(session).events(ticket.id) if e.kind in ("asked", "revived")]
+    return asked[-1] if asked else None
 
 
 def _is_planned(session: Session, ticket: Ticket, track: str, start: datetime) -> bool:
-    query = select(Reminder.id).where(
-        Reminder.ticket_id == ticket.id, Reminder.track == track, Reminder.deadline == start
+    return any(
+        each.track == track and each.deadline == start
+        for each in loaded(session).reminders(ticket.id)
     )
-    return session.scalar(query.limit(1)) is not None
 
 
 def _plan(
@@ -144,7 +133,7 @@ def _plan(
     rank: int,
     moment: datetime,
 ) -> None:
-    session.add(
+    loaded(session).add_reminder(
         Reminder(
             ticket_id=ticket.id,
             track=track,

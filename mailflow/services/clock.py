@@ -4,11 +4,10 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.policies import from_json, to_json
-from mailflow.adapters.store import events_of
 from mailflow.adapters.tables import Event, Reminder, StoredPolicy, Ticket
 from mailflow.core.deadlines import ClockEvent, Deadline, deadline_of
 from mailflow.core.policy import SlaPolicy
@@ -21,10 +20,12 @@ _POLICIES: dict[str, SlaPolicy] = {}
 
 def keep_policy(session: Session, policy: SlaPolicy, now: datetime) -> str:
     """Store the policy as it is now, if that version is not there yet; return its version."""
-    if session.get(StoredPolicy, policy.version) is None:
-        content = json.loads(to_json(policy))
-        session.add(StoredPolicy(version=policy.version, content=content, stored_at=now))
-        session.flush()
+    kept: set[str] = session.info.setdefault("policies", set())
+    if policy.version not in kept:
+        kept.add(policy.version)
+        if session.get(StoredPolicy, policy.version) is None:
+            content = json.loads(to_json(policy))
+            session.add(StoredPolicy(version=policy.version, content=content, stored_at=now))
     return policy.version
 
 
@@ -79,28 +80,23 @@ def deadline(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> Dea
     """Return the ticket's deadline from its log; None before its registration was accepted."""
     if ticket.registered_at is None or ticket.priority is None:
         return None
-    events = clock_events(events_of(session, ticket.id))
+    events = clock_events(loaded(session).events(ticket.id))
     return deadline_of(events, policy_of(session, desk, ticket), now)
 
 
 def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:
     """Recompute the due time and the reminders; those of an old deadline are withdrawn."""
-    session.flush()
     found = deadline(session, desk, ticket, now)
     live = ticket.state in (State.OPEN, State.PENDING) and found is not None
     ticket.due_at = found.due_at if live and found is not None else None
     withdraw(session, ticket.id, "deadline", now, except_deadline=ticket.due_at)
     if found is None or ticket.due_at is None or ticket.priority is None:
         return
+    book = loaded(session)
     planned = {
         reminder.stage: reminder
-        for reminder in session.scalars(
-            select(Reminder).where(
-                Reminder.ticket_id == ticket.id,
-                Reminder.track == "deadline",
-                Reminder.deadline == ticket.due_at,
-            )
-        )
+        for reminder in book.reminders(ticket.id)
+        if reminder.track == "deadline" and reminder.deadline == ticket.due_at
     }
     moments = reminder_moments(
         policy_of(session, desk, ticket), found.priority, found.registered_at, found.pauses
@@ -111,7 +107,7 @@ def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None
         old = planned.get(moment.stage)
         is_told = rank <= told and moment.due_moment <= now
         if old is None:
-            session.add(
+            book.add_reminder(
                 Reminder(
                     ticket_id=ticket.id,
                     track="deadline",
@@ -132,19 +128,16 @@ def _sent_stages(session: Session, ticket_id: int) -> frozenset[str]:
 
     A change of priority makes another deadline altogether: what it has missed is told.
     """
-    changed_at = session.scalar(
-        select(func.max(Event.at)).where(
-            Event.ticket_id == ticket_id, Event.kind == "priority_changed"
-        )
+    book = loaded(session)
+    changes = [each.at for each in book.events(ticket_id) if each.kind == "priority_changed"]
+    changed_at = max(changes, default=None)
+    return frozenset(
+        each.stage
+        for each in book.reminders(ticket_id)
+        if each.track == "deadline"
+        and each.status == "sent"
+        and (changed_at is None or (each.done_at is not None and each.done_at >= changed_at))
     )
-    query = select(Reminder.stage).where(
-        Reminder.ticket_id == ticket_id,
-        Reminder.track == "deadline",
-        Reminder.status == "sent",
-    )
-    if changed_at is not None:
-        query = query.where(Reminder.done_at >= changed_at)
-    return frozenset(session.scalars(query))
 
 
 def withdraw(
@@ -155,10 +148,11 @@ def withdraw(
     *,
     except_deadline: datetime | None = None,
 ) -> None:
-    """Withdraw the pending reminders of a track, those for `except_deadline` left alone."""
-    query = update(Reminder).where(
-        Reminder.ticket_id == ticket_id, Reminder.track == track, Reminder.status == "pending"
-    )
-    if except_deadline is not None:
-        query = query.where(Reminder.deadline != except_deadline)
-    session.execute(query.values(status="withdrawn", done_at=now))
+    """Withdraw the pending reminders of a track, those for `except_deadline` left alone.
+
+    The caller holds the lock on the ticket.
+    """
+    for reminder in loaded(session).reminders(ticket_id):
+        is_pending = reminder.track == track and reminder.status == "pending"
+        if is_pending and reminder.deadline != except_deadline:
+            reminder.status, reminder.done_at = "withdrawn", now

@@ -1,5 +1,6 @@
 """Make the mail of an outbox row: its words from the templates, its threading from the ticket."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,13 +49,32 @@ class _Parent:
     subject: str
 
 
-def compose(session: Session, desk: Desk, row: OutboxMail, now: datetime) -> OutboundMessage:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What outbox rows refer to, read for all of them at once and held for as long as needed."""
+
+    tickets: Mapping[int, Ticket]
+    mails: Mapping[int, Inbound]
+
+    @classmethod
+    def of(cls, session: Session, rows: Sequence[OutboxMail]) -> "Surroundings":
+        """Read the tickets and the mails that caused `rows`."""
+        tickets = {row.ticket_id for row in rows} - {None}
+        mails = {row.inbound_id for row in rows} - {None}
+        found = session.scalars(select(Ticket).where(Ticket.id.in_(tickets)))
+        causes = session.scalars(select(Inbound).where(Inbound.id.in_(mails)))
+        return cls({each.id: each for each in found}, {each.id: each for each in causes})
+
+
+def compose(
+    session: Session, desk: Desk, row: OutboxMail, now: datetime, around: Surroundings
+) -> OutboundMessage:
     """Return the mail for `row`, as it is to be sent at `now`.
 
     Raises ConfigError naming the template where one is broken.
     """
     kind = NoticeKind(row.kind)
-    ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
+    ticket = around.tickets[row.ticket_id] if row.ticket_id else None
     for_agents = kind.is_for_agents
     parent = _parent(session, row, ticket, for_agents)
     subject = _subject(desk, ticket, parent, for_agents)
@@ -111,14 +131,16 @@ def _parent(session: Session, row: OutboxMail, ticket: Ticket | None, for_agents
     """The mail that is answered: the one that caused this, else the client's last."""
     if for_agents:
         return _agents_parent(session, row, ticket)
-    query = select(Inbound).where(Inbound.message_class == "person")
+    query = select(Inbound.message_id, Inbound.references, Inbound.subject).where(
+        Inbound.message_class == "person"
+    )
     if ticket is not None:
         query = query.where(Inbound.ticket_id == ticket.id, Inbound.sender == ticket.requester)
     elif row.inbound_id is not None:
         query = query.where(Inbound.id == row.inbound_id)
     else:
         return _Parent(None, (), "")
-    mail = session.scalar(query.order_by(Inbound.id.desc()).limit(1))
+    mail = session.execute(query.order_by(Inbound.id.desc()).limit(1)).one_or_none()
     if mail is None:
         return _Parent(None, (), ticket.subject if ticket else "")
     own = (mail.message_id,) if mail.message_id else ()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from mailflow.adapters.imap import Fetched, ImapMailbox
-from mailflow.adapters.store import Arrived, Stored, store_mail
+from mailflow.adapters.store import Arrived, Stored, store_mails
 from mailflow.adapters.tables import Inbound, MailboxEntry
 from mailflow.desk import Desk
 from mailflow.errors import MailflowError
@@ -40,7 +40,7 @@ def take_in(desk: Desk, mails: Sequence[Arrived]) -> list[Stored]:
 def _store(desk: Desk, mails: Sequence[Arrived]) -> list[Stored]:
     now = desk.clock()
     with desk.database.begin() as session:
-        stored = [store_mail(session, mail, now) for mail in mails]
+        stored = store_mails(session, mails, now)
         for mail, each in zip(mails, stored, strict=True):
             if mail.refused is not None and not each.duplicate:
                 tell_agents(session, desk, mail.refused, f"quarantine-{each.inbound_id}", now)

@@ -1,14 +1,16 @@
 """Send what we owe. A registration that the server accepted starts its ticket's clock."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.outgoing import build
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.store import add_event
@@ -20,9 +22,9 @@ from mailflow.failpoints import reach
 from mailflow.logs import log
 from mailflow.services.client_chase import chase_client
 from mailflow.services.clock import refresh
-from mailflow.services.compose import compose
+from mailflow.services.compose import Surroundings, compose
 from mailflow.services.journal import ask_journal
-from mailflow.services.owe import owe, tell_agents
+from mailflow.services.owe import announcement_of, fetch_announced, owe, tell_agents
 
 BATCH = 20
 LEASE = timedelta(seconds=120)
@@ -38,49 +40,61 @@ class UnmarkedError(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A claimed mail, built and ready for the server."""
+    """A claimed mail, built and ready for the server. `problem`: why it can never be sent."""
 
     id: int
+    kind: str
     recipients: tuple[str, ...]
     content: bytes
     claimed_until: datetime
+    problem: str | None = None
 
 
 def send_due(desk: Desk, gateway: SmtpGateway) -> int:
     """Send one batch of what is due; return how many were handled.
 
-    Raises GatewayError, or ConfigError where the login cannot be made, when the server cannot be
-    used at all; what was claimed is due again after a pause that grows. A mail that the server
-    refuses for the moment waits alone.
+    Each acceptance is committed on its own, before the next mail is offered; what follows from
+    it (the clock, the news for the agent) is written for the batch, and by whoever comes next
+    where we end before that. Raises GatewayError, or ConfigError where the login cannot be made,
+    when the server cannot be used at all; what was claimed is due again after a pause that
+    grows. A mail that the server refuses for the moment waits alone.
     """
     now = desk.clock()
     with desk.database.begin() as session:
-        ids = _claim(session, desk, now)
+        claimed, accepted = _claim(session, desk, now)
+    handled = len(claimed) + len(accepted)
     reach("outbox-claimed")
-    for position, row_id in enumerate(ids):
-        structlog.contextvars.bind_contextvars(outbox=row_id)
-        try:
-            due = _build(desk, row_id)
-            if due is not None:
-                _send(desk, gateway, due)
-        except (GatewayError, ConfigError) as error:
-            if isinstance(error, GatewayError) and error.permanent:
-                _fail(desk, row_id, str(error))
+    try:
+        mails = _build_all(desk, claimed)
+        for position, due in enumerate(mails):
+            structlog.contextvars.bind_contextvars(outbox=due.id)
+            if due.problem is not None:
+                _fail(desk, due.id, due.problem)
                 continue
-            if gateway.is_open and not isinstance(error, UnmarkedError):
-                _retry_later(desk, row_id, error, counts=True)
-                continue
-            for waiting in ids[position:]:
-                _retry_later(desk, waiting, error, counts=waiting == row_id)
-            raise
-        finally:
-            structlog.contextvars.unbind_contextvars("outbox")
-    return len(ids)
+            try:
+                if _send(desk, gateway, due):
+                    accepted.append(due.id)
+            except (GatewayError, ConfigError) as error:
+                if isinstance(error, GatewayError) and error.permanent:
+                    _fail(desk, due.id, str(error))
+                    continue
+                if gateway.is_open and not isinstance(error, UnmarkedError):
+                    _retry_later(desk, due.id, error, counts=True)
+                    continue
+                for waiting in mails[position:]:
+                    _retry_later(desk, waiting.id, error, counts=waiting is due)
+                raise
+    finally:
+        structlog.contextvars.unbind_contextvars("outbox")
+        _follow_up(desk, accepted)
+    return handled
 
 
-def _claim(session: Session, desk: Desk, now: datetime) -> list[int]:
-    """Claim what is due. A row whose claim ran out may have been sent: the journal is asked, or,
-    where there is none, it is sent again under the same Message-ID and marked so.
+def _claim(session: Session, desk: Desk, now: datetime) -> tuple[list[int], list[int]]:
+    """Claim what is due: mails to send, and those accepted whose follow-up was not written.
+
+    A row whose claim ran out may have been sent: the journal is asked, or, where there is none,
+    it is sent again under the same Message-ID and marked so.
     """
     rows = session.scalars(
         select(OutboxMail)
@@ -95,69 +109,128 @@ def _claim(session: Session, desk: Desk, now: datetime) -> list[int]:
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     ).all()
-    claimed = []
+    claimed: list[int] = []
+    accepted: list[int] = []
     for row in rows:
-        if row.status == "sending" and desk.config.journal is not None:
+        is_open = row.status == "sending" and row.sent_at is None  # was it sent? SMTP cannot tell
+        if is_open and desk.config.journal is not None:
             ask_journal(desk.config.journal, row, now)
             continue
-        if row.status == "sending":
-            row.maybe_duplicate = True
+        row.maybe_duplicate = row.maybe_duplicate or is_open
+        (claimed if row.sent_at is None else accepted).append(row.id)
         row.status = "sending"
         row.claimed_by = desk.worker
         row.claimed_until = now + LEASE
-        claimed.append(row.id)
-    return claimed
+    return claimed, accepted
 
 
-def _build(desk: Desk, row_id: int) -> Due | None:
+def _build_all(desk: Desk, ids: Sequence[int]) -> list[Due]:
+    """Write the claimed mails, all in one reading of the database."""
+    if not ids:
+        return []
     with desk.database.read() as session:
-        row = session.get_one(OutboxMail, row_id)
-        if row.status != "sending" or row.claimed_by != desk.worker or row.claimed_until is None:
-            return None
-        recipients = (row.recipient, *row.cc)
-        if desk.config.journal is not None:
-            recipients = (*recipients, desk.config.journal.address)
-        try:
-            content = build(compose(session, desk, row, desk.clock()))
-        except (GatewayError, SQLAlchemyError):
-            raise
-        except MailflowError as error:
-            problem = str(error)
-        except Exception as error:  # whatever it is, it is this mail's, and the others go on
-            problem = f"{type(error).__name__}: {error}"
-            log.error("outbox.broken", exc_info=error)
-        else:
-            return Due(row_id, recipients, content, row.claimed_until)
-    _fail(desk, row_id, problem)
-    return None
+        rows = session.scalars(
+            select(OutboxMail).where(OutboxMail.id.in_(ids)).order_by(OutboxMail.id)
+        ).all()
+        context = Surroundings.of(session, rows)
+        return [
+            _build(session, desk, row, context)
+            for row in rows
+            if row.status == "sending" and row.claimed_by == desk.worker
+        ]
 
 
-def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> None:
+def _build(session: Session, desk: Desk, row: OutboxMail, surroundings: Surroundings) -> Due:
+    recipients = (row.recipient, *row.cc)
+    if desk.config.journal is not None:
+        recipients = (*recipients, desk.config.journal.address)
+    content, problem = b"", None
+    try:
+        content = build(compose(session, desk, row, desk.clock(), surroundings))
+    except (GatewayError, SQLAlchemyError):
+        raise
+    except MailflowError as error:
+        problem = str(error)
+    except Exception as error:  # whatever it is, it is this mail's, and the others go on
+        problem = f"{type(error).__name__}: {error}"
+        log.error("outbox.broken", outbox=row.id, exc_info=error)
+    until = row.claimed_until or desk.clock()
+    return Due(row.id, row.kind, recipients, content, until, problem)
+
+
+def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> bool:
     if desk.clock() > due.claimed_until - CLAIM_MARGIN:
-        return  # we were held up for so long that another worker may have taken it over
+        return False  # held up for so long that another worker may have taken it over
     reply = gateway.send(desk.config.support.address, due.recipients, due.content)
     try:
-        kind = mark_sent(desk, due.id, due.content, desk.clock())
+        noted = _note_accepted(desk, due, desk.clock())
     except GatewayError as error:
         raise UnmarkedError(f"sent, but not noted as sent: {error}", maybe_done=True) from error
     reach("outbox-marked")
-    log.info("mail.sent", kind=kind, reply=reply[:80])
+    log.info("mail.sent", kind=due.kind, reply=reply[:80])
+    return noted
 
 
-def mark_sent(desk: Desk, row_id: int, content: bytes | None, sent_at: datetime) -> str:
-    """Note that the server took a mail at `sent_at`, with all that follows; return its kind."""
+def _note_accepted(desk: Desk, due: Due, sent_at: datetime) -> bool:
+    """Commit that the server took the mail: from here on it is never sent again."""
+    with desk.database.begin() as session:
+        changed = session.connection().execute(
+            update(OutboxMail.__table__)  # type: ignore[arg-type]
+            .where(OutboxMail.id == due.id, OutboxMail.status == "sending")
+            .values(sent_at=sent_at, content=due.content)
+        )
+    return changed.rowcount == 1
+
+
+def _follow_up(desk: Desk, ids: Sequence[int]) -> None:
+    """Write what follows from the server's acceptance: together, or else each on its own."""
+    if not ids:
+        return
+    try:
+        _finish_all(desk, ids)
+    except GatewayError:
+        raise
+    except Exception as error:
+        log.warning("outbox.batch_failed", mails=len(ids), error=str(error))
+        for row_id in ids:
+            _finish_all(desk, (row_id,))
+
+
+def mark_sent(desk: Desk, row_id: int, content: bytes | None, sent_at: datetime) -> None:
+    """Note that the server took a mail at `sent_at`, with all that follows."""
     with desk.database.begin() as session:
         row = session.get_one(OutboxMail, row_id, with_for_update=True)
+        row.sent_at, row.content = sent_at, content
+        _finish(session, desk, [row])
+
+
+def _finish_all(desk: Desk, ids: Sequence[int]) -> None:
+    with desk.database.begin() as session:
+        query = (
+            select(OutboxMail)
+            .where(OutboxMail.id.in_(ids), OutboxMail.status == "sending")
+            .order_by(OutboxMail.id)
+            .with_for_update()
+            .options(defer(OutboxMail.content))
+        )
+        _finish(session, desk, session.scalars(query).all())
+
+
+def _finish(session: Session, desk: Desk, rows: Sequence[OutboxMail]) -> None:
+    """Write what follows for accepted mails; their tickets are locked in one order."""
+    wanted = {row.ticket_id for row in rows} - {None}
+    query = select(Ticket).where(Ticket.id.in_(wanted)).order_by(Ticket.id).with_for_update()
+    tickets = {ticket.id: ticket for ticket in session.scalars(query)}
+    starting = [each.id for each in tickets.values() if each.registered_at is None]
+    loaded(session).fetch(starting)
+    fetch_announced(session, starting)
+    for row in rows:
         row.status = "sent"
-        row.sent_at = sent_at
-        row.content = content
         row.claimed_by = row.claimed_until = None
         row.error = None
         row.attempts += 1
-        ticket = session.get(Ticket, row.ticket_id, with_for_update=True) if row.ticket_id else None
-        if ticket is not None:
-            _after_sending(session, desk, row, ticket, sent_at)
-    return row.kind
+        if row.ticket_id is not None and row.sent_at is not None:
+            _after_sending(session, desk, row, tickets[row.ticket_id], row.sent_at)
 
 
 def _after_sending(
@@ -174,7 +247,13 @@ def _after_sending(
     chase_client(session, desk, ticket, sent_at)
     notice = Notice(NoticeKind.AGENT_NEW, Audience.AGENT)
     owe(
-        session, desk, notice, ticket, f"registered-{ticket.id}", sent_at, inbound_id=row.inbound_id
+        session,
+        desk,
+        notice,
+        ticket,
+        announcement_of(ticket.id),
+        sent_at,
+        inbound_id=row.inbound_id,
     )
 
 

@@ -1,11 +1,13 @@
 """Write mails that we owe into the outbox, in the transaction that decided them."""
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.outgoing import is_sendable
 from mailflow.adapters.store import add_event, participants_of
 from mailflow.adapters.tables import OutboxMail, Ticket
@@ -34,9 +36,10 @@ def owe(
     to somebody without a ticket.
     """
     count = 0
+    book = loaded(session)
     for address, cc, language in _readers(session, desk, notice, ticket, sender):
         once = f"{cause}/{notice.kind.value}/{address}"[:200]
-        if session.scalar(select(OutboxMail.id).where(OutboxMail.once == once)) is not None:
+        if _is_owed(session, cause, once):
             continue
         if not is_sendable(address):
             if ticket is not None:
@@ -67,8 +70,43 @@ def owe(
             )
         )
         count += 1
-    session.flush()
+        if cause in book.owed:
+            book.owed[cause].add(once)
+        if address in book.quotas and notice.kind is not NoticeKind.ANSWER:
+            book.quotas[address] += 1
     return count
+
+
+def _is_owed(session: Session, cause: str, once: str) -> bool:
+    known = loaded(session).owed.get(cause)
+    if known is not None:
+        return once in known
+    return session.scalar(select(OutboxMail.id).where(OutboxMail.once == once)) is not None
+
+
+def fetch_owed(session: Session, inbound_ids: Collection[int]) -> None:
+    """Read what is owed for many mails at once: the causes 'in-…' ask no more after this."""
+    owed: dict[str, set[str]] = {f"in-{each}": set() for each in inbound_ids}
+    query = select(OutboxMail.once).where(OutboxMail.inbound_id.in_(inbound_ids))
+    for once in session.scalars(query):
+        owed.get(once.partition("/")[0], set()).add(once)
+    loaded(session).owed.update(owed)
+
+
+def announcement_of(ticket_id: int) -> str:
+    """Return the cause under which an agent is told of a registered ticket."""
+    return f"registered-{ticket_id}"
+
+
+def fetch_announced(session: Session, ticket_ids: Collection[int]) -> None:
+    """Read which tickets were announced to whom, for many at once."""
+    owed: dict[str, set[str]] = {announcement_of(each): set() for each in ticket_ids}
+    query = select(OutboxMail.once).where(
+        OutboxMail.ticket_id.in_(ticket_ids), OutboxMail.kind == NoticeKind.AGENT_NEW.value
+    )
+    for once in session.scalars(query) if ticket_ids else ():
+        owed.get(once.partition("/")[0], set()).add(once)
+    loaded(session).owed.update(owed)
 
 
 def _readers(

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from mailflow.adapters.parse import parse_message
 from mailflow.adapters.sandboxed_parse import parse_in_child
-from mailflow.adapters.store import claim_inbound
+from mailflow.adapters.store import claim_inbound, fetch_quotas
 from mailflow.adapters.tables import Attachment, Blob, Inbound, RawMail, Ticket
+from mailflow.core.agents import find_agent
 from mailflow.core.decide import Facts, decide, needs_triage
 from mailflow.core.decisions import Decision
 from mailflow.core.messages import InboundMessage
@@ -24,7 +25,7 @@ from mailflow.logs import log
 from mailflow.services.agent_mail import QUARANTINED, handle_agent_mail, is_agent_mail
 from mailflow.services.apply import apply
 from mailflow.services.facts import gather
-from mailflow.services.owe import tell_agents
+from mailflow.services.owe import fetch_owed, tell_agents
 from mailflow.services.throttle import hold_back_floods
 
 LEASE = timedelta(seconds=60)
@@ -52,27 +53,36 @@ def process_due(desk: Desk) -> int:
     with desk.database.begin() as session:
         ids = claim_inbound(session, desk.worker, desk.clock(), LEASE, BATCH)
     reach("process-claimed")
-    readings = [reading for each in ids if (reading := _read(desk, each)) is not None]
+    readings = _read_all(desk, ids)
     if readings:
         held = hold_back_floods(desk, [(each.inbound_id, each.message) for each in readings])
         readings = [each for each in readings if each.inbound_id not in held]
-    for reading in _triage_all(desk, readings):
-        _process(desk, reading)
+    _process_all(desk, _triage_all(desk, readings))
     return len(ids)
 
 
-def _read(desk: Desk, inbound_id: int) -> Reading | None:
-    """Parse one mail; one that cannot be parsed is set aside and None returned."""
+def _read_all(desk: Desk, ids: Sequence[int]) -> list[Reading]:
+    """Parse the mails; one that cannot be parsed is set aside."""
     with desk.database.read() as session:
-        row = session.get_one(Inbound, inbound_id)
-        raw = session.get_one(RawMail, inbound_id).content
+        found = session.execute(
+            select(Inbound, RawMail.content)
+            .join(RawMail, RawMail.inbound_id == Inbound.id)
+            .where(Inbound.id.in_(ids))
+            .order_by(Inbound.id)
+        )
+        mails = [(row, content) for row, content in found]
+    readings = (_read(desk, row, content) for row, content in mails)
+    return [reading for reading in readings if reading is not None]
+
+
+def _read(desk: Desk, row: Inbound, raw: bytes) -> Reading | None:
     if row.attempts > MOST_DEATHS:
         reason = f"processing it ended the daemon {row.attempts - 1} times"
-        quarantine(desk, inbound_id, row.reason or reason)
+        quarantine(desk, row.id, row.reason or reason)
         return None
     own = desk.config.support.own_addresses
     limits = desk.config.limits
-    structlog.contextvars.bind_contextvars(mail=inbound_id)
+    structlog.contextvars.bind_contextvars(mail=row.id)
     try:
         if len(raw) > RISKY_BYTES or row.attempts > 1:
             message = parse_in_child(
@@ -81,18 +91,18 @@ def _read(desk: Desk, inbound_id: int) -> Reading | None:
         else:
             message = parse_message(raw, own)
     except MessageError as error:
-        quarantine(desk, inbound_id, str(error))
+        quarantine(desk, row.id, str(error))
         return None
     except Exception as error:
-        _try_again(desk, inbound_id, error)
+        _try_again(desk, row.id, error)
         return None
     finally:
         structlog.contextvars.unbind_contextvars("mail")
     failed = next((each for each in message.defects if each.startswith(PARSER_FAILED)), None)
     if failed is not None:
-        quarantine(desk, inbound_id, failed)
+        quarantine(desk, row.id, failed)
         return None
-    return Reading(inbound_id, message, None, "", split_off=row.outcome == SPLIT_OFF)
+    return Reading(row.id, message, None, "", split_off=row.outcome == SPLIT_OFF)
 
 
 def _triage_all(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
@@ -112,6 +122,7 @@ def _triage_all(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
 def _triage_together(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
     wanted: list[tuple[int, InboundMessage, str]] = []
     with desk.database.read() as session:
+        _fetch_quotas(session, desk, readings)
         for index, reading in enumerate(readings):
             facts = gather(session, desk, reading.message, split_off=reading.split_off)
             if needs_triage(reading.message, facts):
@@ -139,6 +150,33 @@ def _with_thread(message: InboundMessage, facts: Facts, text: str) -> InboundMes
     return replace(message, text=whole, new_text=whole, subject=facts.ticket.subject)
 
 
+def _process_all(desk: Desk, readings: Sequence[Reading]) -> None:
+    """Decide the mails and carry it out: clients' mails in one transaction, where that works.
+
+    Where it does not, whatever the reason, each has its own, so that the one at fault fails
+    alone. Agents' mails always have: their senders' proof may take a question to the network.
+    """
+    together: list[Reading] = []
+    alone: list[Reading] = []
+    for reading in readings:
+        senders = (find_agent(desk.agents, each.address) for each in reading.message.senders)
+        (alone if any(senders) else together).append(reading)
+    if len(together) > 1:
+        try:
+            decisions = _commit_together(desk, together)
+        except Exception as error:
+            log.warning("batch.failed", mails=len(together), error=str(error))
+            alone = [*together, *alone]
+        else:
+            reach("process-committed")
+            for inbound_id, decision in decisions:
+                _log(inbound_id, decision)
+    else:
+        alone = [*together, *alone]
+    for reading in sorted(alone, key=lambda each: each.inbound_id):
+        _process(desk, reading)
+
+
 def _process(desk: Desk, reading: Reading) -> None:
     """Decide one mail and carry it out; an error sets this mail aside and no other."""
     structlog.contextvars.bind_contextvars(mail=reading.inbound_id)
@@ -146,7 +184,7 @@ def _process(desk: Desk, reading: Reading) -> None:
         decision = _commit(desk, reading)
         if decision is not None:
             reach("process-committed")
-            log.info("mail.processed", outcome=decision.outcome, reason=decision.reason)
+            _log(reading.inbound_id, decision)
     except GatewayError:
         raise
     except MessageError as error:
@@ -157,24 +195,54 @@ def _process(desk: Desk, reading: Reading) -> None:
         structlog.contextvars.unbind_contextvars("mail")
 
 
+def _log(inbound_id: int, decision: Decision) -> None:
+    log.info("mail.processed", mail=inbound_id, outcome=decision.outcome, reason=decision.reason)
+
+
+def _commit_together(desk: Desk, readings: Sequence[Reading]) -> list[tuple[int, Decision]]:
+    ids = [reading.inbound_id for reading in readings]
+    decisions = []
+    with desk.database.begin() as session:
+        query = select(Inbound).where(Inbound.id.in_(ids)).order_by(Inbound.id).with_for_update()
+        rows = {row.id: row for row in session.scalars(query)}
+        fetch_owed(session, ids)
+        _fetch_quotas(session, desk, readings)
+        for reading in readings:
+            row = rows[reading.inbound_id]
+            if row.status == "processing" and row.claimed_by == desk.worker:
+                decision = _decide(session, desk, reading, row, desk.clock())
+                decisions.append((row.id, decision))
+    return decisions
+
+
+def _fetch_quotas(session: Session, desk: Desk, readings: Sequence[Reading]) -> None:
+    senders = {each.message.sender.address for each in readings if each.message.sender}
+    fetch_quotas(session, senders, desk.clock())
+
+
 def _commit(desk: Desk, reading: Reading) -> Decision | None:
-    now = desk.clock()
-    message = reading.message
     with desk.database.begin() as session:
         row = session.get_one(Inbound, reading.inbound_id, with_for_update=True)
         if row.status != "processing" or row.claimed_by != desk.worker:
             return None  # our claim ran out and another worker has it
-        facts = gather(session, desk, message, split_off=reading.split_off)
-        triage = reading.triage
-        if needs_triage(message, facts):
-            text = _thread_text(session, facts)
-            if triage is None or text != reading.thread_text:
-                triage = desk.triager.triage(_with_thread(message, facts, text))
-        if is_agent_mail(facts):
-            decision = handle_agent_mail(session, desk, message, facts, row.id, now)
-            _record(session, row, message, decision, decision.ticket_id, now)
-            _keep_attachments(session, desk, row.id, message)
-            return decision
+        return _decide(session, desk, reading, row, desk.clock())
+
+
+def _decide(
+    session: Session, desk: Desk, reading: Reading, row: Inbound, now: datetime
+) -> Decision:
+    """Decide on the mail and write all that follows into the transaction."""
+    message = reading.message
+    facts = gather(session, desk, message, split_off=reading.split_off)
+    triage = reading.triage
+    if needs_triage(message, facts):
+        text = _thread_text(session, facts)
+        if triage is None or text != reading.thread_text:
+            triage = desk.triager.triage(_with_thread(message, facts, text))
+    if is_agent_mail(facts):
+        decision = handle_agent_mail(session, desk, message, facts, row.id, now)
+        ticket_id = decision.ticket_id
+    else:
         decision = decide(message, facts, triage, now)
         sender = message.sender.address if message.sender else ""
         ticket = apply(
@@ -188,8 +256,9 @@ def _commit(desk: Desk, reading: Reading) -> Decision | None:
             actor=sender or "mailflow",
             new_text=message.new_text,
         )
-        _record(session, row, message, decision, ticket.id if ticket else None, now)
-        _keep_attachments(session, desk, row.id, message)
+        ticket_id = ticket.id if ticket else None
+    _record(session, row, message, decision, ticket_id, now)
+    _keep_attachments(session, desk, row.id, message)
     return decision
 
 
@@ -221,6 +290,8 @@ def _keep_attachments(
     session: Session, desk: Desk, inbound_id: int, message: InboundMessage
 ) -> None:
     """Keep files by content hash; those over the limits stay in the raw mail only."""
+    if not message.attachments:
+        return
     limits = desk.config.limits
     known = set(
         session.scalars(

@@ -1,10 +1,10 @@
 """One sender's flood waits, so that the others' mails do not. Nothing is lost by waiting."""
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.tables import Inbound
@@ -26,8 +26,11 @@ def hold_back_floods(desk: Desk, mails: Sequence[tuple[int, InboundMessage]]) ->
     senders = Counter(message.senders[0].address for _, message in mails if message.senders)
     held: list[int] = []
     with desk.database.begin() as session:
-        room = {each: limit - _count_done(session, each, now) for each in senders}
-        waiting = {each: _count_waiting(session, each, now) for each in senders}
+        done = _count(session, senders, Inbound.processed_at > now - WINDOW)
+        waiting = _count(
+            session, senders, (Inbound.status == "new") & (Inbound.next_attempt_at > now)
+        )
+        room = {each: limit - done[each] for each in senders}
         for inbound_id, message in mails:
             if not message.senders:
                 continue
@@ -48,15 +51,12 @@ def hold_back_floods(desk: Desk, mails: Sequence[tuple[int, InboundMessage]]) ->
     return frozenset(held)
 
 
-def _count_done(session: Session, address: str, now: datetime) -> int:
-    query = select(func.count(Inbound.id)).where(
-        Inbound.sender == address, Inbound.processed_at > now - WINDOW
+def _count(
+    session: Session, senders: Collection[str], condition: ColumnElement[bool]
+) -> Counter[str]:
+    query = (
+        select(Inbound.sender, func.count(Inbound.id))
+        .where(Inbound.sender.in_(senders), condition)
+        .group_by(Inbound.sender)
     )
-    return session.scalar(query) or 0
-
-
-def _count_waiting(session: Session, address: str, now: datetime) -> int:
-    query = select(func.count(Inbound.id)).where(
-        Inbound.sender == address, Inbound.status == "new", Inbound.next_attempt_at > now
-    )
-    return session.scalar(query) or 0
+    return Counter({str(sender): count for sender, count in session.execute(query)})

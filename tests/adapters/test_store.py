@@ -16,7 +16,7 @@ from mailflow.adapters.store import (
     next_reference,
     participants_of,
     snapshot,
-    store_mail,
+    store_mails,
 )
 from mailflow.adapters.tables import (
     Inbound,
@@ -60,9 +60,9 @@ def add_ticket(desk: Desk, **changes: object) -> int:
 def test_a_mail_is_stored_once_with_every_byte(desk: Desk) -> None:
     raw = b"Subject: \xff\x00\r\n\r\nbody\r\n"
     with desk.database.begin() as session:
-        first = store_mail(session, Arrived(raw, "imap", ENTRY), desk.clock())
-        again = store_mail(session, Arrived(raw, "imap", ENTRY), desk.clock())
-        moved = store_mail(session, Arrived(raw, "imap", (*ENTRY[:3], 2)), desk.clock())
+        (first,) = store_mails(session, [Arrived(raw, "imap", ENTRY)], desk.clock())
+        (again,) = store_mails(session, [Arrived(raw, "imap", ENTRY)], desk.clock())
+        (moved,) = store_mails(session, [Arrived(raw, "imap", (*ENTRY[:3], 2))], desk.clock())
     assert [each.duplicate for each in (first, again, moved)] == [False, True, True]
     assert first.inbound_id == again.inbound_id == moved.inbound_id
     with desk.database.read() as session:
@@ -72,7 +72,7 @@ def test_a_mail_is_stored_once_with_every_byte(desk: Desk) -> None:
 
 def test_a_refused_mail_is_never_claimed(desk: Desk) -> None:
     with desk.database.begin() as session:
-        store_mail(session, Arrived(b"x", "imap", refused="too large"), desk.clock())
+        store_mails(session, [Arrived(b"x", "imap", refused="too large")], desk.clock())
     assert claim(desk) == []
     with desk.database.read() as session:
         row = session.scalars(select(Inbound)).one()

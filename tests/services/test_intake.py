@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailflow.adapters.imap import STORED_FLAG, ImapMailbox
-from mailflow.adapters.store import Arrived, Stored, store_mail
+from mailflow.adapters.store import Arrived, Stored, store_mails
 from mailflow.adapters.tables import Inbound, MailboxEntry, OutboxMail, RawMail
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError, MailflowError
@@ -256,10 +256,10 @@ def test_nothing_is_moved_when_the_database_fails(
     def full(*_args: object) -> Stored:
         raise GatewayError("database or disk is full")
 
-    monkeypatch.setattr(intake, "store_mail", full)
+    monkeypatch.setattr(intake, "store_mails", full)
     with pytest.raises(GatewayError, match="full"):
         poll_once(desk)
-    monkeypatch.setattr(intake, "store_mail", store_mail)
+    monkeypatch.setattr(intake, "store_mails", store_mails)
 
     assert len(box.uids()) == 1
     assert poll_once(desk) == 1

@@ -1,6 +1,6 @@
 """What we owe is sent once, its clock starts at the server's yes, and a failure is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from email import message_from_bytes
@@ -332,13 +332,13 @@ def test_sent_but_not_noted_is_marked_as_a_possible_duplicate(
 ) -> None:
     """The disk was full just when the server had said yes."""
     first, second = add_mail(posting), add_mail(posting)
-    real = outbox.mark_sent
+    real = outbox._note_accepted
 
-    def fail(*_arguments: object) -> str:
-        monkeypatch.setattr(outbox, "mark_sent", real)
+    def fail(*_arguments: object) -> bool:
+        monkeypatch.setattr(outbox, "_note_accepted", real)
         raise GatewayError("database or disk is full")
 
-    monkeypatch.setattr(outbox, "mark_sent", fail)
+    monkeypatch.setattr(outbox, "_note_accepted", fail)
     with SmtpGateway(posting.config.smtp) as gateway:
         with pytest.raises(GatewayError, match="not noted as sent"):
             send_due(posting, gateway)
@@ -347,6 +347,47 @@ def test_sent_but_not_noted_is_marked_as_a_possible_duplicate(
     assert row(posting, first).maybe_duplicate
     assert not row(posting, second).maybe_duplicate
     assert [row(posting, number).status for number in (first, second)] == ["sent", "sent"]
+
+
+def test_what_was_accepted_before_a_death_is_finished_and_not_sent_again(
+    posting: Desk, clock: MovableClock, smtp_server: EmbeddedSmtp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The acceptance is committed for each mail, what follows from it for the batch."""
+    number = add_mail(posting)
+    accepted_at = clock()
+
+    def die(*_arguments: object) -> None:
+        raise GatewayError("the worker ended here")
+
+    with SmtpGateway(posting.config.smtp) as gateway:
+        monkeypatch.setattr(outbox, "_finish_all", die)
+        with pytest.raises(GatewayError, match="ended here"):
+            send_due(posting, gateway)
+        monkeypatch.undo()
+        assert row(posting, number).status == "sending"
+        assert ticket_of(posting, number).registered_at is None
+        clock.advance(minutes=3)
+        assert send_due(posting, gateway) == 1
+    assert len(smtp_server.accepted) == 1
+    sent = row(posting, number)
+    assert (sent.status, sent.sent_at, sent.maybe_duplicate) == ("sent", accepted_at, False)
+    assert ticket_of(posting, number).registered_at == accepted_at
+
+
+def test_where_the_batch_cannot_be_finished_each_mail_is(
+    posting: Desk, monkeypatch: pytest.MonkeyPatch, send: Sending
+) -> None:
+    numbers = [add_mail(posting), add_mail(posting)]
+    real = outbox._finish_all
+
+    def alone_only(desk: Desk, ids: Sequence[int]) -> None:
+        if len(ids) > 1:
+            raise RuntimeError("a mistake of ours")
+        real(desk, ids)
+
+    monkeypatch.setattr(outbox, "_finish_all", alone_only)
+    assert send(posting) == 2
+    assert [row(posting, each).status for each in numbers] == ["sent", "sent"]
 
 
 def test_a_broken_template_fails_its_mail_only(
@@ -378,10 +419,10 @@ def test_a_mail_that_cannot_be_made_fails_alone(
     broken, whole = add_mail(posting), add_mail(posting)
     real = outbox.compose
 
-    def sometimes(session: Any, desk: Desk, mail: OutboxMail, now: Any) -> Any:
+    def sometimes(session: Any, desk: Desk, mail: OutboxMail, *more: Any) -> Any:
         if mail.id == broken:
             raise KeyError("a mistake of ours")
-        return real(session, desk, mail, now)
+        return real(session, desk, mail, *more)
 
     monkeypatch.setattr(outbox, "compose", sometimes)
     assert send(posting) == 2

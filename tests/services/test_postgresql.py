@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from mailflow.adapters.database import Database, open_database
 from mailflow.adapters.leases import DURATION, hold, release
-from mailflow.adapters.store import Arrived, claim_inbound, next_reference, store_mail
+from mailflow.adapters.store import Arrived, claim_inbound, next_reference, store_mails
 from mailflow.adapters.tables import Event, Inbound, Ticket
 from mailflow.errors import GatewayError
 from tests.servers.postgresql import MISSING, PostgreSQL, find_postgresql
@@ -64,7 +64,7 @@ def test_workers_that_start_together_make_the_schema_once(url: str) -> None:
 def test_a_mail_is_claimed_by_one_worker_while_another_is_at_it(database: Database) -> None:
     with database.begin() as session:
         for number in range(6):
-            store_mail(session, mail(number), NOW)
+            store_mails(session, [mail(number)], NOW)
     with database.begin() as first:
         one = claim_inbound(first, "one", NOW, timedelta(minutes=1), 4)
         with database.begin() as second:  # the first has not committed: its rows are skipped
@@ -75,7 +75,7 @@ def test_a_mail_is_claimed_by_one_worker_while_another_is_at_it(database: Databa
 
 def test_a_claim_that_ran_out_goes_to_another_worker(database: Database) -> None:
     with database.begin() as session:
-        store_mail(session, mail(1), NOW)
+        store_mails(session, [mail(1)], NOW)
         claim_inbound(session, "dead", NOW, timedelta(minutes=1), 4)
     with database.begin() as session:
         early = claim_inbound(session, "next", NOW + timedelta(seconds=59), timedelta(minutes=1), 4)
@@ -88,8 +88,8 @@ def test_a_claim_that_ran_out_goes_to_another_worker(database: Database) -> None
 
 def test_the_same_mail_twice_is_one_row(database: Database) -> None:
     with database.begin() as session:
-        first = store_mail(session, mail(1), NOW)
-        again = store_mail(session, mail(1), NOW)
+        (first,) = store_mails(session, [mail(1)], NOW)
+        (again,) = store_mails(session, [mail(1)], NOW)
     assert (first.duplicate, again.duplicate) == (False, True)
     assert first.inbound_id == again.inbound_id
 
@@ -152,7 +152,7 @@ def test_events_can_only_be_added(database: Database) -> None:
 def test_instants_come_back_in_utc(database: Database) -> None:
     paris = NOW.astimezone(ZoneInfo("Europe/Paris"))
     with database.begin() as session:
-        store_mail(session, mail(1), paris)
+        store_mails(session, [mail(1)], paris)
     with database.read() as session:
         assert session.scalars(select(Inbound.received_at)).one() == NOW
         assert session.scalars(select(Inbound.received_at)).one().tzinfo == UTC
