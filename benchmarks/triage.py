@@ -97,8 +97,10 @@ def _encode(examples: Sequence[Example]) -> None:
 
 def _first(triager: Triager, messages: Sequence[InboundMessage]) -> None:
     """Run the cheap stage alone."""
-    for one in messages:
-        triager.is_settled(triager.ask_first(one, read_material(one)))
+    for start in range(0, len(messages), 64):
+        batch = [(one, read_material(one)) for one in messages[start : start + 64]]
+        for asked in triager.ask_first(batch):
+            triager.is_settled(asked)
 
 
 def _as_message(one: Example) -> InboundMessage:

@@ -94,7 +94,8 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=True)
+        is_remote = parsed.get_backend_name() != "sqlite"  # a file's connection does not go away
+        engine = sqlalchemy.create_engine(parsed, pool_pre_ping=is_remote)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             f"database.url: {error}; expected sqlite:///mailflow.db or "

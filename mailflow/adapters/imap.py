@@ -12,6 +12,7 @@ from imapclient.exceptions import IMAPClientError, LoginError
 
 from mailflow.adapters.tls import client_context
 from mailflow.errors import ConfigError, GatewayError
+from mailflow.logs import log
 from mailflow.settings import Imap
 
 BATCH_MAILS = 50
@@ -19,6 +20,7 @@ BATCH_BYTES = 16_000_000
 IDLE_SLICE_SECONDS = 1.0
 HALF_A_LINE = "unterminated line"  # how imaplib says that a line was cut
 STORED_FLAG = b"$MailflowStored"
+NO_SUCH_FOLDER = "TRYCREATE"  # RFC 3501 section 7.1
 FAILURES = (IMAPClientError, OSError, ValueError, AssertionError)
 
 
@@ -83,6 +85,8 @@ class ImapMailbox:
             raise GatewayError(f"IMAP {self.name}: cannot connect: {error}") from error
         self._client = client
         try:
+            # a command in several writes would wait for the server's delayed acknowledgement
+            client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._log_in(client)
             target = settings.processed_folder
             if settings.after_processing == "move" and not client.folder_exists(target):
@@ -159,26 +163,39 @@ class ImapMailbox:
         client = self._ready()
         return dict(_despite_expunges(client, lambda: client.fetch(uids, [part])))
 
-    def file(self, uids: Sequence[int]) -> None:
+    def file(self, uids: Sequence[int]) -> bool:
         """Move the mails to the processed folder, or flag them, by configuration.
 
-        Doing it twice does no harm: a UID that is gone is passed over.
+        Doing it twice does no harm: a UID that is gone is passed over. False where the server
+        refuses, its mailbox full, it may be: the mails lie where they were, to be filed later,
+        and the session goes on.
         """
         if not uids:
-            return
+            return True
         with self._failing():
             client = self._ready()
-            if self._settings.after_processing == "flag":
-                client.add_flags(uids, [STORED_FLAG], silent=True)
-                return
-            target = self._settings.processed_folder
-            if client.has_capability("MOVE"):
-                _despite_expunges(client, lambda: client.move(uids, target))
-            else:
-                _despite_expunges(client, lambda: client.copy(uids, target))
-                client.add_flags(uids, [b"\\Deleted"], silent=True)
-                if client.has_capability("UIDPLUS"):
-                    client.uid_expunge(uids)
+            try:
+                self._file(client, uids)
+            except IMAPClientError as error:
+                is_broken = isinstance(error, IMAPClient.AbortError) or NO_SUCH_FOLDER in str(error)
+                if is_broken:
+                    raise
+                log.warning("imap.not_filed", mails=len(uids), error=str(error))
+                return False
+        return True
+
+    def _file(self, client: IMAPClient, uids: Sequence[int]) -> None:
+        if self._settings.after_processing == "flag":
+            client.add_flags(uids, [STORED_FLAG], silent=True)
+            return
+        target = self._settings.processed_folder
+        if client.has_capability("MOVE"):
+            _despite_expunges(client, lambda: client.move(uids, target))
+            return
+        _despite_expunges(client, lambda: client.copy(uids, target))
+        client.add_flags(uids, [b"\\Deleted"], silent=True)
+        if client.has_capability("UIDPLUS"):
+            client.uid_expunge(uids)
 
     def wait_until(self, is_over: Callable[[], bool]) -> bool:
         """Wait in IDLE until the server reports something or `is_over`; True for a report.

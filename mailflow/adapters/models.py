@@ -9,12 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mailflow.adapters.deciders import Answers, Decider, Row, Stage
 from mailflow.adapters.forest import Forest
 from mailflow.adapters.wording import (
     MEANING_WIDTH,
@@ -31,13 +33,8 @@ FORMAT = 4
 FIRST = "first:"  # before the name of a decision: as the cheap stage decides it
 DEAR = ("kind", "priority", "exclusion", "steps", "error")  # decided again where not settled
 CUE_WEIGHT = 0.3
-Numbers = NDArray[np.float64]
-Answers = dict[str, dict[str, float]]  # for each decision the probability of each value
 _MOST_WORDS = 3
 _FILES = ("words.json", "weights.npz")
-
-
-Row = tuple[NDArray[np.int64], NDArray[np.float32]]  # places and values; the rest is zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,66 +79,7 @@ class Space:
         return np.concatenate(at), np.concatenate(values)
 
 
-@dataclass(frozen=True, slots=True)
-class Decider:
-    """One decision: a linear model of the wording, joined with a forest over the cues.
-
-    `wording` sees words, characters and meaning, `joint` the cues as well; the forest sees the
-    cues and what `wording` says. Their mean is calibrated on out-of-fold answers.
-    """
-
-    classes: tuple[str, ...]
-    wording: NDArray[np.float32]  # a column a class; last row: intercepts
-    joint: NDArray[np.float32]
-    forest: Forest | None
-    scale: float
-    shift: Numbers
-
-    def probabilities(
-        self,
-        at: NDArray[np.int64],
-        values: NDArray[np.float32],
-        cues: NDArray[np.float32],
-    ) -> Numbers:
-        """Return the calibrated probability of each class."""
-        return calibrate(self.raw(at, values, cues), self.scale, self.shift)
-
-    def raw(
-        self, at: NDArray[np.int64], values: NDArray[np.float32], cues: NDArray[np.float32]
-    ) -> Numbers:
-        """Return the mean of the linear model's and the forest's answers, not calibrated."""
-        joint = softmax(_linear(self.joint, at, values))
-        if self.forest is None:
-            return joint
-        text = at < len(self.wording) - 1
-        plain = softmax(_linear(self.wording, at[text], values[text]))
-        numbers = np.concatenate([log_odds(plain).astype(np.float32), cues])
-        return (joint + self.forest.shares(numbers)) / 2.0
-
-
-def _linear(
-    weights: NDArray[np.float32], at: NDArray[np.int64], values: NDArray[np.float32]
-) -> Numbers:
-    return np.asarray(values @ weights[at].astype(np.float32) + weights[-1], dtype=np.float64)
-
-
-def softmax(numbers: Numbers) -> Numbers:
-    """Return `numbers` as shares of one."""
-    raised = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
-
-
-def log_odds(shares: Numbers) -> Numbers:
-    """Return log-odds, kept finite."""
-    return np.asarray(np.log(shares + 1e-3) - np.log(1.0 - shares + 1e-3))
-
-
-def calibrate(shares: Numbers, scale: float, shift: Numbers) -> Numbers:
-    """Return `shares` with temperature and class shifts applied."""
-    return softmax(np.log(np.clip(shares, 1e-6, 1.0)) * scale + shift)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """A loaded model."""
 
@@ -152,40 +90,48 @@ class Model:
     thresholds: Mapping[str, float]
     manifest: Mapping[str, Any]
 
-    def ask_first(self, text: Row, features: Mapping[str, float]) -> Answers:
+    @cached_property
+    def _first(self) -> Stage:
+        named = {name.removeprefix(FIRST): name for name in self.deciders if name not in DEAR}
+        return Stage.of({name: self.deciders[stored] for name, stored in named.items()})
+
+    @cached_property
+    def _further(self) -> Stage:
+        return Stage.of({name: self.deciders[name] for name in DEAR})
+
+    def ask_first(
+        self, texts: Sequence[Row], features: Sequence[Mapping[str, float]]
+    ) -> list[Answers]:
         """Return each decision's calibrated probabilities by the cheap stage: words and cues.
 
         `features` are those of the rules that need no parser. The items are decided here.
         """
-        named = {name.removeprefix(FIRST): name for name in self.deciders if name not in DEAR}
-        return self._ask(named, text, features, None)
+        rows = [
+            self.space.row(text, found, None) for text, found in zip(texts, features, strict=True)
+        ]
+        return self._first.answer(rows, cue_table(self.space.cues, features))
 
     def ask_further(
-        self, text: Row, features: Mapping[str, float], meaning: Meaning, first: Answers
-    ) -> Answers:
-        """Return `first` with kind, priority and exclusion decided with meaning and parser.
+        self,
+        texts: Sequence[Row],
+        features: Sequence[Mapping[str, float]],
+        meanings: Sequence[Meaning],
+        first: Sequence[Answers],
+    ) -> list[Answers]:
+        """Return `first` with the decisions of DEAR made again, with meaning and parser.
 
         What the sentences do is added to `features` here.
         """
-        features = {**features, **self.acts.features(meaning)}
-        again = self._ask({name: name for name in DEAR}, text, features, meaning.row)
-        return {**first, **again}
-
-    def _ask(
-        self,
-        named: Mapping[str, str],
-        text: Row,
-        features: Mapping[str, float],
-        meaning: NDArray[np.float32] | None,
-    ) -> Answers:
-        at, values = self.space.row(text, features, meaning)
-        cues = cue_numbers(self.space.cues, features)
-        found = {}
-        for name, stored in named.items():
-            decider = self.deciders[stored]
-            shares = map(float, decider.probabilities(at, values, cues))
-            found[name] = dict(zip(decider.classes, shares, strict=True))
-        return found
+        told = [
+            {**found, **self.acts.features(meaning)}
+            for found, meaning in zip(features, meanings, strict=True)
+        ]
+        rows = [
+            self.space.row(text, found, meaning.row)
+            for text, found, meaning in zip(texts, told, meanings, strict=True)
+        ]
+        again = self._further.answer(rows, cue_table(self.space.cues, told))
+        return [{**before, **after} for before, after in zip(first, again, strict=True)]
 
     def moving_words(
         self, text: Row, decision: str, value: str, faint: frozenset[str] = frozenset()
@@ -216,6 +162,12 @@ class Model:
 def cue_numbers(names: Sequence[str], features: Mapping[str, float]) -> NDArray[np.float32]:
     """Return the cues in the model's order."""
     return np.asarray([features.get(name, 0.0) for name in names], dtype=np.float32)
+
+
+def cue_table(names: Sequence[str], features: Sequence[Mapping[str, float]]) -> NDArray[np.float32]:
+    """Return the cues of many mails, one row a mail."""
+    rows = [cue_numbers(names, found) for found in features]
+    return np.stack(rows) if rows else np.zeros((0, len(names)), dtype=np.float32)
 
 
 def hash_file(path: Path) -> str:

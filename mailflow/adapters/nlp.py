@@ -61,7 +61,7 @@ class RuleMatcher:
 
     def wants_parser(self, text: str) -> bool:
         """Say whether a rule that needs the parser finds its word in `text`."""
-        lower = fold(text[:_MAX_TEXT]).lower()
+        lower = fold(text[:_MAX_TEXT]).lower().encode("ascii")
         return any(
             pattern is not None and pattern.search(lower) is not None
             for rule, pattern, _ in self._patterns
@@ -75,9 +75,7 @@ class RuleMatcher:
         """
         text = text[:_MAX_TEXT]
         sentences = split_sentences(text)
-        plain = fold(text)
-        lower = plain.lower()
-        found = list(self._raw_hits(plain, lower, sentences, place, parse))
+        found = list(self._raw_hits(fold(text), sentences, place, parse))
         moods = _moods(found, sentences)
         hits = [
             Hit(rule.id, rule.cue, place, start, end, text[start:end], _mood_at(moods, start))
@@ -87,8 +85,10 @@ class RuleMatcher:
         return tuple(hits)
 
     def _raw_hits(
-        self, plain: str, lower: str, sentences: Sequence[Sentence], place: Place, parse: bool
+        self, folded: str, sentences: Sequence[Sentence], place: Place, parse: bool
     ) -> Iterator[tuple[Rule, int, int]]:
+        plain = folded.encode("ascii")  # a character a byte: RE2 reads bytes, offsets are the same
+        lower = folded.lower().encode("ascii")
         for rule, pattern, unless in self._patterns:
             if pattern is None or (rule.part == "attachments") != (place is Place.ATTACHMENT):
                 continue
@@ -103,7 +103,7 @@ class RuleMatcher:
             if self._match_words is None:
                 self._match_words = _word_matcher(self.rules)
             unless_of = {rule.id: unless for rule, _, unless in self._patterns}
-            for identity, start, end in self._match_words(plain):
+            for identity, start, end in self._match_words(folded):
                 rule = self._spoken[identity]
                 if self._stands(rule, unless_of[identity], lower, sentences, start, end):
                     yield rule, start, end
@@ -112,7 +112,7 @@ class RuleMatcher:
         self,
         rule: Rule,
         unless: Any,
-        source: str,
+        source: bytes,
         sentences: Sequence[Sentence],
         start: int,
         end: int,

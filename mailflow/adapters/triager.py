@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mailflow.adapters.models import Answers, Model, Row, load_model
+from mailflow.adapters.deciders import Answers, Row
+from mailflow.adapters.models import Model, load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
-from mailflow.adapters.wording import Meaning, encode_meaning
+from mailflow.adapters.wording import encode_meaning
 from mailflow.core.completeness import ItemScores
 from mailflow.core.judging import Located, Scores, Words, hold_triage, is_settled, judge
 from mailflow.core.messages import Attachment, InboundMessage, MessageClass
@@ -62,11 +63,11 @@ class Triager:
             for message, refused in zip(messages, held, strict=True)
             if refused is None
         ]
-        asked = [self.ask_first(message, material) for message, material in read]
+        asked = self.ask_first(read)
         doubtful = [at for at, one in enumerate(asked) if not self.is_settled(one)]
-        meanings = encode_meaning([asked[at].material for at in doubtful])
-        for at, meaning in zip(doubtful, meanings, strict=True):
-            asked[at] = self._ask_further(asked[at], meaning)
+        answered = self._ask_further([asked[at] for at in doubtful])
+        for at, one in zip(doubtful, answered, strict=True):
+            asked[at] = one
         judged = iter([self._judge(one) for one in asked])
         return [next(judged) if refused is None else refused for refused in held]
 
@@ -81,26 +82,48 @@ class Triager:
             return hold_triage(message.language, Outcome.HOLD, (reason,))
         return None
 
-    def ask_first(self, message: InboundMessage, material: Material) -> "Asked":
-        """Return what the cheap stage makes of a mail: rules without parser, words, cues."""
-        hits = find_all_hits(self.matchers[material.language], material, parse=False)
-        row = self.model.space.read(material)
-        answers = self.model.ask_first(row, count_features(material, hits))
-        return Asked(material, message.text, hits, row, answers)
+    def ask_first(self, read: Sequence[tuple[InboundMessage, Material]]) -> list["Asked"]:
+        """Return what the cheap stage makes of mails: rules without parser, words, cues."""
+        materials = [material for _, material in read]
+        hits = [
+            find_all_hits(self.matchers[each.language], each, parse=False) for each in materials
+        ]
+        rows = [self.model.space.read(each) for each in materials]
+        features = [
+            count_features(each, found) for each, found in zip(materials, hits, strict=True)
+        ]
+        answers = self.model.ask_first(rows, features)
+        return [
+            Asked(material, message.text, found, row, answer)
+            for (message, material), found, row, answer in zip(
+                read, hits, rows, answers, strict=True
+            )
+        ]
 
     def is_settled(self, asked: "Asked") -> bool:
         """Say whether the cheap stage is so sure of all that the dear one is spared."""
         return is_settled(as_scores(asked.answers), self.model.thresholds)
 
-    def _ask_further(self, asked: "Asked", meaning: Meaning) -> "Asked":
+    def _ask_further(self, asked: Sequence["Asked"]) -> list["Asked"]:
+        meanings = encode_meaning([one.material for one in asked])
+        hits = [self._parsed(one) for one in asked]
+        features = [
+            count_features(one.material, found) for one, found in zip(asked, hits, strict=True)
+        ]
+        answers = self.model.ask_further(
+            [one.row for one in asked], features, meanings, [one.answers for one in asked]
+        )
+        return [
+            replace(one, hits=found, answers=answer)
+            for one, found, answer in zip(asked, hits, answers, strict=True)
+        ]
+
+    def _parsed(self, asked: "Asked") -> tuple[Hit, ...]:
         material = asked.material
         matcher = self.matchers[material.language]
-        hits = asked.hits
         if matcher.wants_parser(material.subject) or matcher.wants_parser(material.body):
-            hits = find_all_hits(matcher, material)
-        features = count_features(material, hits)
-        answers = self.model.ask_further(asked.row, features, meaning, asked.answers)
-        return Asked(material, asked.text, hits, asked.row, answers)
+            return find_all_hits(matcher, material)
+        return asked.hits
 
     def _judge(self, asked: "Asked") -> Triage:
         rules = self.matchers[asked.material.language].rules

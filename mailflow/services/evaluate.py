@@ -100,9 +100,9 @@ def answers_of_model(model: Model, prepared: Iterable[Prepared]) -> list[Answer]
     answers = []
     for one in prepared:
         row = model.space.read(one.example.material)
-        said = model.ask_first(row, one.bare)
+        (said,) = model.ask_first([row], [one.bare])
         if not is_settled(as_scores(said), model.thresholds):
-            said = model.ask_further(row, one.features, one.meaning, said)
+            (said,) = model.ask_further([row], [one.features], [one.meaning], [said])
         answers.append(join_answers(one, said))
     return answers
 

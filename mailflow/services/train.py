@@ -11,17 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mailflow.adapters.models import (
-    DEAR,
-    FIRST,
-    FORMAT,
-    Answers,
-    Decider,
-    Model,
-    Numbers,
-    calibrate,
-    hash_file,
-)
+from mailflow.adapters.deciders import Answers, Decider, Numbers, calibrate
+from mailflow.adapters.models import DEAR, FIRST, FORMAT, Model, hash_file
 from mailflow.adapters.nlp import RuleMatcher, load_rules
 from mailflow.adapters.triager import as_scores, find_rule_files
 from mailflow.adapters.wording import Acts

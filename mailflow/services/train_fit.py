@@ -8,18 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mailflow.adapters.deciders import Decider, Numbers, calibrate, log_odds, softmax
 from mailflow.adapters.forest import Forest
-from mailflow.adapters.models import (
-    DEAR,
-    FIRST,
-    Decider,
-    Numbers,
-    Space,
-    calibrate,
-    cue_numbers,
-    log_odds,
-    softmax,
-)
+from mailflow.adapters.models import DEAR, FIRST, Space, cue_numbers
 from mailflow.adapters.wording import (
     Acts,
     Vocabulary,

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mailflow.adapters.deciders import softmax
 from mailflow.adapters.forest import Forest
-from mailflow.adapters.models import find_current, load_model, softmax
+from mailflow.adapters.models import find_current, load_model
 from mailflow.adapters.triager import MODELS, Triager, find_all_hits, read_material
 from mailflow.adapters.wording import encode_meaning
 from mailflow.core.messages import MessageClass
