@@ -1,128 +1,91 @@
 """Copy the database while it is in use, prove that the copy is whole, and put one back."""
 
-import os
-import shutil
 import sqlite3
-import subprocess
-from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
+from mailflow.adapters import postgresql_dump, sqlite_copy
 from mailflow.errors import GatewayError, MailflowError
 
-PAGES_A_STEP = 2000  # between steps, writers get their turn
+# What was still to be sent may have been sent since: as after a crash, the journal is asked, or
+# the mail goes out under its old Message-ID and is marked as a possible duplicate.
+IN_DOUBT = (
+    "UPDATE outbox_mail SET status = 'sending', claimed_by = 'restore', "
+    "claimed_until = '1970-01-01 00:00:00' WHERE status IN ('pending', 'sending') "
+    "AND sent_at IS NULL"
+)
 
 
 def back_up(url: str, target: Path) -> int:
     """Write a consistent copy of the database at `url` to `target`; return its size in bytes.
 
     It is written beside `target` first and verified, then put in its place: an earlier backup is
-    never half overwritten. Raises GatewayError when the copy fails or is not whole.
+    never half overwritten. Only its owner can read it. Raises GatewayError when the copy fails or
+    is not whole.
     """
     parsed = make_url(url)
     draft = target.with_name(target.name + ".part")
-    draft.unlink(missing_ok=True)
     try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600, exist_ok=False)
         if parsed.get_backend_name() == "sqlite":
-            _copy_sqlite(Path(str(parsed.database)), draft)
-            verify_sqlite(draft)
+            sqlite_copy.copy(Path(str(parsed.database)), draft)
+            sqlite_copy.verify(draft)
         else:
-            _dump_postgresql(parsed, draft)
+            postgresql_dump.dump(parsed, draft)
+            postgresql_dump.verify(draft)
         draft.replace(target)
+        return target.stat().st_size
     except (OSError, sqlite3.Error) as error:
         raise GatewayError(f"backup to {target} failed: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
-    return target.stat().st_size
 
 
-def restore(url: str, source: Path, *, force: bool = False) -> None:
+def restore(url: str, source: Path, *, force: bool = False) -> Path | None:
     """Put the backup `source` in the place of the database at `url`; no daemon may be running.
 
-    Raises MailflowError where a database is there already, unless `force`; GatewayError where the
-    backup is not whole or the restore fails. The database that was there is kept as `….before`.
+    Returns where the database that was there is kept, None if there was none: on SQLite beside
+    it as `….before`, on PostgreSQL as a dump beside `source`. Raises MailflowError where a
+    database is there already, unless `force`, or is in use; GatewayError where the backup is not
+    whole or the restore fails.
     """
     if not source.is_file():
         raise MailflowError(f"{source}: there is no such backup")
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        _restore_postgresql(parsed, source, force=force)
-        return
-    verify_sqlite(source)
-    place = Path(str(parsed.database))
-    if place.exists():
-        if not force:
-            raise MailflowError(f"{place} exists; stop mailflow, then use --force to replace it")
-        _fold_in(place)
-        for suffix in ("-wal", "-shm"):
-            place.with_name(place.name + suffix).unlink(missing_ok=True)
-        place.replace(place.with_name(place.name + ".before"))
     try:
-        _copy_sqlite(source, place)
+        if parsed.get_backend_name() != "sqlite":
+            return _restore_postgresql(url, source, force=force)
+        sqlite_copy.verify(source)
+        place = Path(str(parsed.database))
+        if place.exists() and not force:
+            raise MailflowError(f"{place} exists; stop mailflow, then use --force to replace it")
+        return sqlite_copy.put_in_place(source, place, [IN_DOUBT])
     except (OSError, sqlite3.Error) as error:
         raise GatewayError(f"restore of {source} failed: {error}") from error
 
 
-def verify_sqlite(file: Path) -> None:
-    """Raise GatewayError unless `file` is a whole mailflow database."""
-    try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-            (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
-            broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-            connection.execute("SELECT count(*) FROM alembic_version").fetchone()
-    except sqlite3.Error as error:
-        raise GatewayError(f"{file} is no whole mailflow database: {error}") from error
-    if verdict != "ok" or broken:
-        raise GatewayError(f"{file} is damaged: {verdict}; {len(broken)} broken references")
+def _restore_postgresql(url: str, source: Path, *, force: bool) -> Path | None:
+    parsed = make_url(url)
+    postgresql_dump.verify(source)
+    found = postgresql_dump.find_tables(parsed)
+    kept = None
+    if found:
+        if not force:
+            raise MailflowError(
+                f"the database {parsed.database} holds tickets already; stop mailflow, then use "
+                "--force to replace them"
+            )
+        kept = _free_name(source.with_name(f"{parsed.database}.before"))
+        postgresql_dump.dump(parsed, kept)
+    postgresql_dump.put_in_place(parsed, source, [IN_DOUBT])
+    return kept
 
 
-def _copy_sqlite(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise GatewayError(f"{source}: there is no such database")
-    with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as reader,
-        closing(sqlite3.connect(target)) as writer,
-    ):
-        reader.backup(writer, pages=PAGES_A_STEP)
-    with target.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _fold_in(place: Path) -> None:
-    """Bring what stands in the write-ahead log into the file, so that the copy kept is whole."""
-    with closing(sqlite3.connect(place)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _dump_postgresql(url: URL, target: Path) -> None:
-    _run_client("pg_dump", url, "--format=custom", f"--file={target}")
-    listing = _run_client("pg_restore", None, "--list", str(target))
-    if "TABLE DATA public ticket" not in listing:
-        raise GatewayError("the dump holds no tickets table; it is not a mailflow database")
-
-
-def _restore_postgresql(url: URL, source: Path, *, force: bool) -> None:
-    options = ["--clean", "--if-exists"] if force else []
-    _run_client("pg_restore", url, "--single-transaction", "--no-owner", *options, str(source))
-
-
-def _run_client(program: str, url: URL | None, *arguments: str) -> str:
-    found = shutil.which(program)
-    if found is None:
-        raise GatewayError(f"{program} is not installed; it comes with PostgreSQL's client package")
-    command = [found]
-    environment = dict(os.environ)
-    if url is not None:
-        command += [f"--dbname={url.database}"]
-        environment["PGHOST"] = url.host or "localhost"
-        environment["PGPORT"] = str(url.port or 5432)
-        environment["PGUSER"] = url.username or ""
-        if url.password is not None:
-            environment["PGPASSWORD"] = str(url.password)
-    done = subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise GatewayError(f"{program} failed: {done.stderr.strip()}")
-    return done.stdout
+def _free_name(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
