@@ -205,6 +205,7 @@ class _Recorder:
         self._library.sqlite3_vfs_unregister(ctypes.byref(self._vfs))
         self._library.sqlite3_vfs_register(self._usual, 1)
         self._usual.contents.set_call(self._usual, b"openDirectory", None)
+        self._record = Record({})  # the recorder itself has to stay, but not what it recorded
 
     def _open(self, vfs: int, path: int, file: int, flags: int, out_flags: int) -> int:
         with self._lock:
