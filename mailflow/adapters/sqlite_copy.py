@@ -47,8 +47,8 @@ def put_in_place(source: Path, place: Path, changes: Iterable[str]) -> Path | No
     """Put a copy of `source`, with some SQL run on it, where the database `place` is.
 
     What was there is kept, and its name returned: `….before`, or with a number where that is
-    taken. Whenever the machine stops, `place` is the old database, the new one, or missing; never
-    a part of one. Raises MailflowError while a process has `place` open, sqlite3.Error, OSError.
+    taken. Whenever the machine stops, `place` is the old database or the new one (on filesystems
+    without hard links it may be missing), never a part of one. Raises MailflowError while a process has `place` open, sqlite3.Error, OSError.
     """
     draft = place.with_name(place.name + ".restoring")
     draft.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def put_in_place(source: Path, place: Path, changes: Iterable[str]) -> Path | No
 
 
 def _set_aside(place: Path) -> Path:
-    """Rename the database; what stands in its log goes with it. Returns the new name."""
+    """Give the database a second name; what stands in its log goes with it. Returns the name."""
     is_sound = _fold_in(place)
     number, kept = 1, place.with_name(place.name + ".before")
     while kept.exists():
@@ -78,7 +78,10 @@ def _set_aside(place: Path) -> Path:
     log = place.with_name(place.name + "-wal")
     if log.exists() and not is_sound:
         log.rename(kept.with_name(kept.name + "-wal"))
-    place.rename(kept)
+    try:
+        kept.hardlink_to(place)
+    except OSError:  # no hard links here
+        place.rename(kept)
     return kept
 
 

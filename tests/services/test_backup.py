@@ -107,6 +107,21 @@ def test_a_restore_brings_the_old_state_back_and_keeps_the_newer_one(
     assert names(tmp_path / "copy.db") == {"before"}
 
 
+def test_a_restore_works_without_hard_links(
+    database: Database, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError("this filesystem has none")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    back_up(url, tmp_path / "copy.db")
+    write(database, "after")
+    database.close()
+    restore(url, tmp_path / "copy.db", force=True)
+    assert names(tmp_path / "desk.db") == set()
+    assert names(tmp_path / "desk.db.before") == {"after"}
+
+
 def test_a_second_restore_keeps_what_the_first_one_kept(
     database: Database, url: str, tmp_path: Path
 ) -> None:
