@@ -48,7 +48,8 @@ def put_in_place(source: Path, place: Path, changes: Iterable[str]) -> Path | No
 
     What was there is kept, and its name returned: `….before`, or with a number where that is
     taken. Whenever the machine stops, `place` is the old database or the new one (on filesystems
-    without hard links it may be missing), never a part of one. Raises MailflowError while a process has `place` open, sqlite3.Error, OSError.
+    without hard links it may be missing), never a part of one. Raises MailflowError while
+    somebody has `place` open, sqlite3.Error, OSError.
     """
     draft = place.with_name(place.name + ".restoring")
     draft.unlink(missing_ok=True)
@@ -97,7 +98,7 @@ def _fold_in(place: Path) -> bool:
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte: which kind of it
             raise MailflowError(f"{place} is in use; stop mailflow first") from error
         return False
     return True
