@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reliability.harness import FAILPOINTS, failpoints_in_source
+
 TOP = Path(__file__).resolve().parents[2]
 
 
@@ -24,23 +26,28 @@ def run(*options: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_failpoint_of_the_program_is_tried() -> None:
+    assert set(FAILPOINTS) == failpoints_in_source()
+
+
 @pytest.mark.slow
 def test_dying_at_any_failpoint_leaves_what_an_uninterrupted_run_leaves() -> None:
-    run("--times", "1", "--few", "6")
+    run("--times", "2", "--few", "8")
 
 
 @pytest.mark.slow
 def test_with_a_journal_even_the_last_window_repeats_nothing() -> None:
-    run("--times", "2", "--few", "6", "--failpoint", "smtp-accepted", "--journal")
+    run("--times", "6", "--few", "12", "--failpoint", "smtp-content",
+        "--failpoint", "smtp-accepted", "--journal")  # fmt: skip
 
 
 @pytest.mark.slow
 def test_random_kills_lose_nothing_and_double_no_ticket() -> None:
-    run("--random", "15", "--mails", "36")
+    run("--random", "12", "--mails", "60")
 
 
 @pytest.mark.slow
 @pytest.mark.postgresql
 def test_the_same_on_postgresql() -> None:
-    run("--times", "1", "--few", "6", "--postgresql", "--failpoint", "process-claimed",
+    run("--times", "3", "--few", "8", "--postgresql", "--failpoint", "process-claimed",
         "--failpoint", "outbox-claimed", "--failpoint", "smtp-accepted")  # fmt: skip
