@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?= -n 2 --dist loadfile
+BENCH_TICKETS ?= 50000
 
 .PHONY: help setup demo test check lint types bench wheel lock clean
 
@@ -43,8 +44,12 @@ types: $(READY)
 
 check: lint types test
 
+# For the figures of docs/reliability.md: make bench BENCH_TICKETS=1000000 (11 GB, 15 minutes).
 bench: $(READY)
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for name in parse deadlines triage throughput latency; do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in scale sweep; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py \
+		--folder build/desk-$(BENCH_TICKETS) --tickets $(BENCH_TICKETS) || exit 1; done
 
 wheel: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .

@@ -1,47 +1,25 @@
 """The tables. Every instant is aware UTC; what is unique here can happen only once."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     String,
     Text,
-    TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from mailflow.adapters.instants import UtcDateTime
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware instant, stored and returned in UTC; a naive one is refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive instants; SQLite keeps no zone, so it gets plain UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a naive datetime reached the database: {value}")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return an aware UTC instant."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -52,6 +30,12 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }
+
+
+def _claims(name: str) -> Index:
+    """Return an index of the few rows that a worker holds: it finds them among millions."""
+    held = text("claimed_by IS NOT NULL")
+    return Index(name, "claimed_by", sqlite_where=held, postgresql_where=held)
 
 
 class Inbound(Base):
@@ -72,7 +56,7 @@ class Inbound(Base):
     processed_at: Mapped[datetime | None]
     message_id: Mapped[str | None] = mapped_column(Text, index=True)
     references: Mapped[list[Any]] = mapped_column(default=list)
-    sender: Mapped[str | None] = mapped_column(Text, index=True)
+    sender: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
     message_class: Mapped[str | None] = mapped_column(String(20))
     language: Mapped[str | None] = mapped_column(String(8))
@@ -81,7 +65,11 @@ class Inbound(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)
 
-    __table_args__ = (Index("ix_inbound_work", "status", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_inbound_work", "status", "next_attempt_at"),
+        Index("ix_inbound_sender", "sender", "processed_at"),
+        _claims("ix_inbound_claims"),
+    )
 
 
 class RawMail(Base):
@@ -138,10 +126,10 @@ class Ticket(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     reference: Mapped[str | None] = mapped_column(String(40), unique=True)
-    state: Mapped[str] = mapped_column(String(20), index=True)
+    state: Mapped[str] = mapped_column(String(20))
     subject: Mapped[str] = mapped_column(Text)
     summary: Mapped[str] = mapped_column(Text, default="")
-    requester: Mapped[str] = mapped_column(Text, index=True)
+    requester: Mapped[str] = mapped_column(Text)
     requester_name: Mapped[str] = mapped_column(Text, default="")
     language: Mapped[str] = mapped_column(String(8))
     organisation: Mapped[str | None] = mapped_column(Text)
@@ -155,7 +143,7 @@ class Ticket(Base):
     asked: Mapped[list[Any]] = mapped_column(default=list)
     times_asked: Mapped[int] = mapped_column(default=0)
     contact: Mapped[dict[str, Any] | None]
-    agent: Mapped[str | None] = mapped_column(Text, index=True)
+    agent: Mapped[str | None] = mapped_column(Text)
     triage: Mapped[dict[str, Any] | None]
     text: Mapped[str] = mapped_column(Text, default="")
     policy_version: Mapped[str | None] = mapped_column(ForeignKey("sla_policy.version"))
@@ -168,6 +156,11 @@ class Ticket(Base):
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_ticket_state", "state", "agent", "created_at"),  # all that agents' loads need
+        Index("ix_ticket_requester", "requester", "state"),
+    )
 
 
 class TicketPerson(Base):
@@ -223,8 +216,12 @@ class OutboxMail(Base):
 
     __table_args__ = (
         Index("ix_outbox_work", "status", "next_attempt_at"),
-        Index("ix_outbox_recipient", "recipient", "created_at"),
+        Index("ix_outbox_recipient", "recipient", "created_at", "kind"),
+        _claims("ix_outbox_claims"),
     )
+
+
+_WAITS = text("status = 'pending'")
 
 
 class Reminder(Base):
@@ -233,7 +230,7 @@ class Reminder(Base):
     __tablename__ = "reminder"
     __table_args__ = (
         UniqueConstraint("ticket_id", "deadline", "stage"),
-        Index("ix_reminder_work", "status", "moment"),
+        Index("ix_reminder_work", "moment", sqlite_where=_WAITS, postgresql_where=_WAITS),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

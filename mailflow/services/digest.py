@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from mailflow.adapters.tables import OutboxMail, Ticket
 from mailflow.core.agents import Agent, Role, find_agent
@@ -20,6 +20,8 @@ WINDOW = timedelta(hours=2)  # after the opening; a desk that starts later than 
 MOST_LINES = 100  # of one list, the most urgent first
 WAITING = (State.PENDING, State.RESOLVED, State.INCOMPLETE)
 CHECKED = (State.OPEN, State.PENDING, State.RESOLVED, State.HELD, State.EXCLUDED)
+
+Line = Row[Any]  # the columns of a ticket that a digest needs
 
 
 class MorningDigest:
@@ -58,13 +60,16 @@ def send_digests(desk: Desk) -> int:
         datetime.combine(opening.date() + timedelta(days=1), time()),
         desk.policy_for(None).calendar.zone,
     )
+    agents = [each for each in desk.agents if _gets_one(desk, each, opening)]
+    tickets = _live_tickets(desk, opening) if agents else ()
     count = 0
-    for agent in desk.agents:
-        if agent.role is Role.OBSERVER or not _works_on(agent, opening):
+    for agent in agents:
+        notice = _digest(desk, agent, tickets, end_of_day)
+        if notice is None:
             continue
         try:
             with desk.database.begin() as session:
-                count += _send(session, desk, agent, opening, end_of_day, now)
+                count += owe(session, desk, notice, None, _cause(opening), now)
         except IntegrityError:  # another worker was quicker
             continue
     if count:
@@ -72,43 +77,64 @@ def send_digests(desk: Desk) -> int:
     return count
 
 
+def _cause(opening: datetime) -> str:
+    return f"digest-{opening.date()}"
+
+
+def _gets_one(desk: Desk, agent: Agent, opening: datetime) -> bool:
+    """Whether `agent` works today and has not been sent today's digest yet."""
+    if agent.role is Role.OBSERVER or not _works_on(agent, opening):
+        return False
+    known = f"{_cause(opening)}/{NoticeKind.AGENT_DIGEST.value}/{agent.address}"[:200]
+    with desk.database.read() as session:
+        query = select(OutboxMail.id).where(OutboxMail.once == known)
+        return session.scalar(query) is None
+
+
 def _works_on(agent: Agent, opening: datetime) -> bool:
     return not agent.on_duty or bool(agent.on_duty.get(opening.weekday()))
 
 
-def _send(
-    session: Session,
-    desk: Desk,
-    agent: Agent,
-    opening: datetime,
-    end_of_day: datetime,
-    now: datetime,
-) -> int:
-    cause = f"digest-{opening.date()}"
-    known = f"{cause}/{NoticeKind.AGENT_DIGEST.value}/{agent.address}"[:200]
-    if session.scalar(select(OutboxMail.id).where(OutboxMail.once == known)) is not None:
-        return 0
+def _live_tickets(desk: Desk, opening: datetime) -> Sequence[Line]:
+    """Every ticket that a digest could tell of, the most urgent first."""
     states = [state.value for state in {*WAITING, *CHECKED}]
-    tickets = session.scalars(
-        select(Ticket)
+    columns = (
+        Ticket.reference,
+        Ticket.subject,
+        Ticket.priority,
+        Ticket.due_at,
+        Ticket.state,
+        Ticket.agent,
+        Ticket.review,
+    )
+    query = (
+        select(*columns)
         .where(Ticket.state.in_(states), Ticket.created_at < opening)
-        .where(or_(Ticket.agent.is_(None), Ticket.agent.in_(_charges(desk, agent))))
         .order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id)
-    ).all()
+    )
+    with desk.database.read() as session:
+        return session.execute(query).all()
+
+
+def _digest(
+    desk: Desk, agent: Agent, tickets: Sequence[Line], end_of_day: datetime
+) -> Notice | None:
+    """Return what `agent` is to read this morning; None where there is nothing to say."""
+    charges = {None, *_charges(desk, agent)}
+    own = [each for each in tickets if each.agent in charges]
     lists = {
         "due": [
             each
-            for each in tickets
+            for each in own
             if each.state == State.OPEN and each.due_at is not None and each.due_at < end_of_day
         ],
-        "validation": [each for each in tickets if each.review and each.state in CHECKED],
-        "waiting": [each for each in tickets if each.state in WAITING],
+        "validation": [each for each in own if each.review and each.state in CHECKED],
+        "waiting": [each for each in own if each.state in WAITING],
     }
     if not any(lists.values()):
-        return 0
+        return None
     data: dict[str, Json] = {name: _lines(found) for name, found in lists.items()}
-    notice = Notice(NoticeKind.AGENT_DIGEST, Audience.AGENT, {**data, "to": agent.address})
-    return owe(session, desk, notice, None, cause, now)
+    return Notice(NoticeKind.AGENT_DIGEST, Audience.AGENT, {**data, "to": agent.address})
 
 
 def _charges(desk: Desk, agent: Agent) -> list[str]:
@@ -121,7 +147,7 @@ def _charges(desk: Desk, agent: Agent) -> list[str]:
     return found
 
 
-def _lines(tickets: Sequence[Ticket]) -> list[dict[str, Json]]:
+def _lines(tickets: Sequence[Line]) -> list[dict[str, Json]]:
     return [
         {
             "reference": each.reference,
