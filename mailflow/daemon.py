@@ -15,6 +15,7 @@ from mailflow.adapters.imap import ImapMailbox
 from mailflow.adapters.leases import RENEW_SECONDS, hold, release
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.tables import Inbound, OutboxMail
+from mailflow.adapters.triage_process import TriageProcess
 from mailflow.desk import Desk
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.logs import log
@@ -22,7 +23,7 @@ from mailflow.services.digest import MorningDigest
 from mailflow.services.intake import poll
 from mailflow.services.journal import settle
 from mailflow.services.outbox import send_due
-from mailflow.services.process import process_due
+from mailflow.services.process import Pipeline
 from mailflow.services.sweep import sweep
 from mailflow.workers import is_dead
 
@@ -76,6 +77,7 @@ class Daemon:
         self._jobs = schedule.Scheduler()
         self.failed_jobs: dict[str, int] = {}
         self._digest = MorningDigest(desk)
+        self._pipeline = Pipeline(desk)
         self._every(sweep_seconds, "sweep", lambda: sweep(desk))
         self._every(DIGEST_SECONDS, "digest", self._digest)
         if desk.config.journal is not None:
@@ -89,13 +91,17 @@ class Daemon:
         """Work until stopped. A failing server is tried again and again; the others go on."""
         self._catch_signals()
         log.info("daemon.started", worker=self._desk.worker)
-        self._desk.triager  # noqa: B018  (loaded before the first mail, not with it)
+        triager = self._desk.triager  # loaded before the first mail, not with it
         try:
+            if isinstance(triager, TriageProcess):
+                triager.wait_until_ready()
             self._recover()
             while not self._stop.is_set():
                 busy = self.turn()
                 if not busy:
                     self._wait()
+            with suppress(GatewayError):
+                self._pipeline.finish()
         finally:
             self.close()
         log.info("daemon.stopped")
@@ -114,21 +120,31 @@ class Daemon:
                 taken = self._poll()
             except (GatewayError, ConfigError) as error:
                 failure = error
-            while process_due(self._desk) and not self._stop.is_set():
-                pass
+            unsendable: GatewayError | ConfigError | None = None
+            while self._pipeline.advance() and not self._stop.is_set():
+                unsendable = unsendable or self._send_all(most=1)
+            self._pipeline.finish()
             sweep(self._desk)
             self._digest()
             settle(self._desk)
-            try:
-                while send_due(self._desk, self._gateway) and not self._stop.is_set():
-                    pass
-            except (GatewayError, ConfigError) as error:
-                failure = failure or error
+            failure = failure or unsendable or self._send_all()
         finally:
             self.close()
         if failure is not None:
             raise failure
         return taken
+
+    def _send_all(self, most: int | None = None) -> GatewayError | ConfigError | None:
+        """Send what is due, in at most so many batches; return why it cannot be, if so."""
+        batches = 0
+        try:
+            while not self._stop.is_set() and (most is None or batches < most):
+                if not send_due(self._desk, self._gateway):
+                    break
+                batches += 1
+        except (GatewayError, ConfigError) as error:
+            return error
+        return None
 
     def turn(self) -> bool:
         """Do one round of everything that is due; return whether there may be more at once."""
@@ -137,7 +153,7 @@ class Daemon:
         busy = False
         try:
             busy |= self._try_imap()
-            while not self._stop.is_set() and process_due(self._desk):
+            while not self._stop.is_set() and self._pipeline.advance():
                 busy = True
                 self._try_smtp()
             busy |= self._try_smtp()
@@ -156,6 +172,7 @@ class Daemon:
                 release(self._desk.database, self._lease, self._desk.worker)
             self._lease = None
         self._close_mailbox()
+        self._desk.end_triage()
 
     def _close_mailbox(self) -> None:
         if self._mailbox is not None:
@@ -264,6 +281,7 @@ class Daemon:
     def _try_recover(self) -> None:
         """After a database failure our own claims are open: let them run out now."""
         desk = self._desk
+        self._pipeline = Pipeline(desk)
         try:
             with desk.database.begin() as session:
                 now = desk.clock()

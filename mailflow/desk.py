@@ -10,6 +10,7 @@ from mailflow.adapters.database import Database, open_database
 from mailflow.adapters.directory import load_agents, load_organisations
 from mailflow.adapters.policies import Policies, load_policies
 from mailflow.adapters.render import Renderer
+from mailflow.adapters.triage_process import TriageProcess
 from mailflow.adapters.triager import Triager
 from mailflow.core.agents import Agent
 from mailflow.core.organisations import Organisation
@@ -39,9 +40,20 @@ class Desk:
     _policies: dict[str | None, SlaPolicy] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def triager(self) -> Triager:
+    def triager(self) -> Triager | TriageProcess:
         """The triage models and rules; loading them takes a second or two."""
         return Triager.load(self.config.files.rules, self.config.files.model)
+
+    def triage_apart(self) -> None:
+        """From now on triage in a process of its own, which starts to load at once."""
+        self.triager = TriageProcess(self.config.files.rules, self.config.files.model)
+        self.triager.start()
+
+    def end_triage(self) -> None:
+        """End the process that triages, where there is one."""
+        triager = self.__dict__.get("triager")  # asked for by its name it would be loaded now
+        if isinstance(triager, TriageProcess):
+            triager.close()
 
     @property
     def zone(self) -> ZoneInfo:

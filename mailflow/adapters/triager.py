@@ -9,7 +9,8 @@ from pathlib import Path
 from mailflow.adapters.deciders import Answers, Row
 from mailflow.adapters.models import Model, load_model
 from mailflow.adapters.nlp import RuleMatcher, load_rules
-from mailflow.adapters.wording import encode_meaning
+from mailflow.adapters.parsers import PARSERS, load_parser
+from mailflow.adapters.wording import encode_meaning, encode_sentences
 from mailflow.core.completeness import ItemScores
 from mailflow.core.judging import Located, Scores, Words, hold_triage, is_settled, judge
 from mailflow.core.messages import Attachment, InboundMessage, MessageClass
@@ -44,6 +45,14 @@ class Triager:
         digest = hashlib.sha256(b"".join(files[name].read_bytes() for name in sorted(files)))
         model = load_model(model_folder or MODELS)
         return cls(matchers, model, f"rules-{digest.hexdigest()[:10]}+model-{model.version}")
+
+    def warm_up(self) -> None:
+        """Load now what is loaded at first need: matchers, parsers, the sentence encoder."""
+        for language, matcher in self.matchers.items():
+            matcher.find_hits("ready", Place.BODY)
+            if language in PARSERS:
+                load_parser(language)
+        encode_sentences(["ready"])
 
     def triage(self, message: InboundMessage) -> Triage:
         """Return the triage of one mail."""

@@ -35,7 +35,9 @@ def run(
     """
     from mailflow.daemon import Daemon
 
-    daemon = Daemon(desk_from(config))
+    desk = desk_from(config)
+    desk.triage_apart()
+    daemon = Daemon(desk)
     if once:
         count = daemon.run_once()
         console.print(f"{count} mails taken in")

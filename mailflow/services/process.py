@@ -1,8 +1,9 @@
 """From a stored mail to a decision carried out: claim, parse, triage, decide, commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import select
@@ -12,6 +13,7 @@ from mailflow.adapters.parse import parse_message
 from mailflow.adapters.sandboxed_parse import parse_in_child
 from mailflow.adapters.store import claim_inbound, fetch_quotas
 from mailflow.adapters.tables import Attachment, Blob, Inbound, RawMail, Ticket
+from mailflow.adapters.triage_process import TriageProcess
 from mailflow.core.agents import find_agent
 from mailflow.core.decide import Facts, decide, needs_triage
 from mailflow.core.decisions import Decision
@@ -48,8 +50,48 @@ class Reading:
     split_off: bool = False  # an agent gave it a ticket of its own
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Mails that were claimed and read, those that need it handed over for triage."""
+
+    claimed: int
+    readings: Sequence[Reading]
+    wanted: Sequence[tuple[int, str]]  # which of them, and the thread's text they go with
+    triages: Callable[[], Sequence[Triage]]
+
+
 def process_due(desk: Desk) -> int:
     """Process what is due, one batch; return how many mails were claimed."""
+    batch = _take_batch(desk)
+    _finish_batch(desk, batch)
+    return batch.claimed
+
+
+class Pipeline:
+    """Processes batch after batch; the next one is triaged while this one is committed and sent."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._batch: Batch | None = None
+
+    def advance(self) -> int:
+        """Take the next batch, finish the one before; return how many mails were in either."""
+        before, self._batch = self._batch, None
+        following = _take_batch(self._desk)
+        if following.claimed:
+            self._batch = following
+        if before is not None:
+            _finish_batch(self._desk, before)
+        return following.claimed + (before.claimed if before is not None else 0)
+
+    def finish(self) -> None:
+        """Finish the batch that was taken, and take no other."""
+        before, self._batch = self._batch, None
+        if before is not None:
+            _finish_batch(self._desk, before)
+
+
+def _take_batch(desk: Desk) -> Batch:
     with desk.database.begin() as session:
         ids = claim_inbound(session, desk.worker, desk.clock(), LEASE, BATCH)
     reach("process-claimed")
@@ -57,8 +99,22 @@ def process_due(desk: Desk) -> int:
     if readings:
         held = hold_back_floods(desk, [(each.inbound_id, each.message) for each in readings])
         readings = [each for each in readings if each.inbound_id not in held]
-    _process_all(desk, _triage_all(desk, readings))
-    return len(ids)
+    wanted = _find_wanted(desk, readings)
+    messages = [message for _, _, message in wanted]
+    triages = _hand_over(desk, messages)
+    return Batch(len(ids), readings, [(at, text) for at, text, _ in wanted], triages)
+
+
+def _hand_over(desk: Desk, messages: Sequence[InboundMessage]) -> Callable[[], Sequence[Triage]]:
+    if not messages:
+        return list
+    if isinstance(desk.triager, TriageProcess):
+        return desk.triager.hand_over(messages).get
+    return partial(desk.triager.triage_many, messages)
+
+
+def _finish_batch(desk: Desk, batch: Batch) -> None:
+    _process_all(desk, _join_triages(batch))
 
 
 def _read_all(desk: Desk, ids: Sequence[int]) -> list[Reading]:
@@ -105,34 +161,36 @@ def _read(desk: Desk, row: Inbound, raw: bytes) -> Reading | None:
     return Reading(row.id, message, None, "", split_off=row.outcome == SPLIT_OFF)
 
 
-def _triage_all(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
-    """Triage together those mails that need it: models are faster on many.
-
-    Where that fails, each is triaged alone later on, so that the one at fault fails alone.
-    """
-    try:
-        return _triage_together(desk, readings)
-    except GatewayError:
-        raise
-    except Exception as error:
-        log.error("triage.failed", mails=len(readings), exc_info=error)
-        return list(readings)
-
-
-def _triage_together(desk: Desk, readings: Sequence[Reading]) -> list[Reading]:
-    wanted: list[tuple[int, InboundMessage, str]] = []
+def _find_wanted(desk: Desk, readings: Sequence[Reading]) -> list[tuple[int, str, InboundMessage]]:
+    """Find the mails that need a triage: place, the thread's text, what is to be triaged."""
+    wanted: list[tuple[int, str, InboundMessage]] = []
+    if not readings:
+        return wanted
     with desk.database.read() as session:
         _fetch_quotas(session, desk, readings)
         for index, reading in enumerate(readings):
             facts = gather(session, desk, reading.message, split_off=reading.split_off)
             if needs_triage(reading.message, facts):
                 text = _thread_text(session, facts)
-                wanted.append((index, _with_thread(reading.message, facts, text), text))
-    done = list(readings)
-    if wanted:
-        results = desk.triager.triage_many([message for _, message, _ in wanted])
-        for (index, _, text), triage in zip(wanted, results, strict=True):
-            done[index] = replace(done[index], triage=triage, thread_text=text)
+                wanted.append((index, text, _with_thread(reading.message, facts, text)))
+    return wanted
+
+
+def _join_triages(batch: Batch) -> list[Reading]:
+    """Wait for the triages. They are made together: models are faster on many.
+
+    Where that fails, each is triaged alone later on, so that the one at fault fails alone.
+    """
+    done = list(batch.readings)
+    try:
+        triages = batch.triages()
+    except GatewayError:
+        raise
+    except Exception as error:
+        log.error("triage.failed", mails=len(batch.wanted), exc_info=error)
+        return done
+    for (at, text), triage in zip(batch.wanted, triages, strict=True):
+        done[at] = replace(done[at], triage=triage, thread_text=text)
     return done
 
 

@@ -35,7 +35,7 @@ def test_time_memory_and_crashes_are_errors_and_the_next_mail_is_read() -> None:
         child = sandboxed_parse._child
         assert child is not None
         os.kill(child.process.pid, signal.SIGKILL)
-        child.process.wait()
+        child.process._process.wait()
         assert parse_in_child(MAIL, OWN, seconds=10, memory_mb=300).text == "Bonjour"
     finally:
         stop_child()
