@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError, LoginError
 
+from mailflow.adapters.imap_failures import FAILURES, Failing
 from mailflow.adapters.tls import client_context
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.logs import log
@@ -21,7 +23,6 @@ IDLE_SLICE_SECONDS = 1.0
 HALF_A_LINE = "unterminated line"  # how imaplib says that a line was cut
 STORED_FLAG = b"$MailflowStored"
 NO_SUCH_FOLDER = "TRYCREATE"  # RFC 3501 section 7.1
-FAILURES = (IMAPClientError, OSError, ValueError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ class ImapMailbox:
             try:
                 client.logout()
             except FAILURES:
-                with _Quiet():
+                with suppress(*FAILURES):
                     client.shutdown()
 
     def _ready(self) -> IMAPClient:
@@ -249,44 +250,8 @@ class ImapMailbox:
             raise GatewayError(f"IMAP {self.name}: not connected")
         return self._client
 
-    def _failing(self) -> "_Failing":
-        return _Failing(self)
-
-
-class _Failing:
-    """Turn what IMAPClient raises into GatewayError, and drop the broken session."""
-
-    def __init__(self, mailbox: ImapMailbox) -> None:
-        self._mailbox = mailbox
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, FAILURES):
-            self._mailbox.close()
-            what = "no answer in time" if isinstance(error, socket.timeout) else error
-            raise GatewayError(f"IMAP {self._mailbox.name}: {what}") from error
-
-
-class _Quiet:
-    """Swallow what a dying connection raises while it is closed."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        return isinstance(error, FAILURES)
+    def _failing(self) -> Failing:
+        return Failing(self.name, self.close)
 
 
 def _despite_expunges(client: IMAPClient, act: Callable[[], Any]) -> Any:

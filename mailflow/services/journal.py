@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from imapclient import IMAPClient
 from sqlalchemy import select
 
-from mailflow.adapters.imap import FAILURES
+from mailflow.adapters.imap_failures import FAILURES
 from mailflow.adapters.tables import OutboxMail
 from mailflow.adapters.tls import client_context
 from mailflow.desk import Desk
@@ -46,10 +46,14 @@ def settle(desk: Desk) -> int:
     if journal is None:
         return 0
     now = desk.clock()
+    too_far = now + 2 * timedelta(seconds=journal.settle_seconds)  # the clock was put back
     with desk.database.read() as session:
         rows = session.scalars(
             select(OutboxMail)
-            .where(OutboxMail.status == UNSURE, OutboxMail.next_attempt_at <= now)
+            .where(
+                OutboxMail.status == UNSURE,
+                (OutboxMail.next_attempt_at <= now) | (OutboxMail.next_attempt_at > too_far),
+            )
             .order_by(OutboxMail.id)
             .limit(BATCH)
         ).all()
