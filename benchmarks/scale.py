@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fill import ORGANISATIONS, PEOPLE, prepare
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from statements import LARGE_TABLES, Recorder
 from stories import MAILBOX, NOW, mail_bytes
 from story_texts import PROBLEM, SAYS, TRAINING, VAGUE
 
@@ -44,6 +43,7 @@ from mailflow.services.process import process_due
 from mailflow.settings import Logging
 from tests.factories_desk import MovableClock
 from tests.services.life import FakeGateway
+from tests.statements import LARGE_TABLES, Recorder
 
 BATCH = 20
 SMALL = 300  # tickets of the almost empty desk

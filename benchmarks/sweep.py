@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fill import prepare
 from sqlalchemy import func, select
-from statements import LARGE_TABLES, Recorder
 from stories import NOW
 
 from mailflow.adapters.tables import OutboxMail, Reminder, Ticket
@@ -31,6 +30,7 @@ from mailflow.services.digest import send_digests
 from mailflow.services.sweep import sweep
 from mailflow.settings import Logging
 from tests.factories_desk import MovableClock
+from tests.statements import LARGE_TABLES, Recorder
 
 TIMES = 20
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib.metadata import version
@@ -44,6 +44,9 @@ class Policies:
     file: Path
     base: SlaPolicy
     calendars: Mapping[str, BusinessCalendar]
+    _made: dict[tuple[Any, ...], SlaPolicy] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # most organisations share one
 
     def sla_for(
         self,
@@ -56,6 +59,14 @@ class Policies:
         Raises ConfigError for a calendar that is not there or a target that cannot be.
         """
         name = organisation_calendar or DEFAULT_CALENDAR
+        wanted = (name, *sorted((str(key), text) for key, text in (target_overrides or {}).items()))
+        if wanted not in self._made:
+            self._made[wanted] = self._make(name, target_overrides or {})
+        return self._made[wanted]
+
+    def _make(
+        self, name: str, target_overrides: Mapping[int, str] | Mapping[str, str]
+    ) -> SlaPolicy:
         if name not in self.calendars:
             known = ", ".join(sorted(self.calendars))
             raise ConfigError(
@@ -63,7 +74,7 @@ class Policies:
                 f"add [calendar.{name}] or mend the name in the organisation"
             )
         targets = dict(self.base.targets)
-        for key, text in (target_overrides or {}).items():
+        for key, text in target_overrides.items():
             try:
                 priority = read_priority(key)
                 targets[priority] = read_target(text, self.base.target(priority).clock)

@@ -1,11 +1,12 @@
 """Silence at a reminder: the ticket goes to the next agent on duty before its deadline is lost."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailflow.adapters.store import add_event, loads_of_agents
+from mailflow.adapters.store import add_event, events_of, loads_of_agents
 from mailflow.adapters.tables import Event, Inbound, Reminder, Ticket
 from mailflow.core.agents import Agent, choose_agent, find_agent, is_on_duty
 from mailflow.desk import Desk
@@ -27,15 +28,14 @@ def hand_over_if_silent(
     agent = find_agent(desk.agents, ticket.agent)
     if agent is None or reminder.deadline <= now:
         return None
-    asked = session.scalar(
-        select(Event)
-        .where(Event.ticket_id == ticket.id, Event.kind == "reminded", Event.at <= now - PATIENCE)
-        .order_by(Event.id.desc())
-        .limit(1)
-    )
+    events = events_of(session, ticket.id)
+    asked = _last_asked(events, now)
     if asked is None or asked.data.get("agent") != agent.address:
         return None
-    if _has_answered(session, desk, ticket, agent, asked) or _was_handed_over(session, ticket):
+    if any(event.kind == SILENT for event in events):
+        return None
+    since = events[events.index(asked) + 1 :]
+    if _has_acted(desk, since) or _has_written(session, ticket, agent, asked.at):
         return None
     counts, latest = loads_of_agents(session)
     successor, _ = choose_agent(
@@ -49,19 +49,22 @@ def hand_over_if_silent(
     return hand_over(session, desk, ticket, agent, why, now)
 
 
-def _has_answered(session: Session, desk: Desk, ticket: Ticket, agent: Agent, asked: Event) -> bool:
+def _last_asked(events: Sequence[Event], now: datetime) -> Event | None:
+    """The last reminder that its agent has had the time to answer."""
+    asked = (each for each in events if each.kind == "reminded" and each.at <= now - PATIENCE)
+    return next(reversed(list(asked)), None)
+
+
+def _has_acted(desk: Desk, events: Sequence[Event]) -> bool:
     team = {each.address for each in desk.agents} | {OPERATOR.address}
-    acted = select(func.count(Event.id)).where(
-        Event.ticket_id == ticket.id, Event.id > asked.id, Event.actor.in_(team)
-    )
-    wrote = select(func.count(Inbound.id)).where(
+    return any(event.actor in team for event in events)
+
+
+def _has_written(session: Session, ticket: Ticket, agent: Agent, since: datetime) -> bool:
+    wrote = select(Inbound.id).where(
         Inbound.ticket_id == ticket.id,
         Inbound.sender == agent.address,
-        Inbound.processed_at >= asked.at,
+        Inbound.processed_at >= since,
     )
-    return bool(session.scalar(acted) or session.scalar(wrote))
-
-
-def _was_handed_over(session: Session, ticket: Ticket) -> bool:
-    query = select(Event.id).where(Event.ticket_id == ticket.id, Event.kind == SILENT)
-    return session.scalar(query.limit(1)) is not None
+    with session.no_autoflush:  # nothing that waits to be written is a mail
+        return session.scalar(wrote.limit(1)) is not None

@@ -1,13 +1,15 @@
 """Send the reminders whose moment has come: each once, the most urgent missed one only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select, update
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.store import add_event
-from mailflow.adapters.tables import Reminder, Ticket
+from mailflow.adapters.tables import OutboxMail, Reminder, Ticket
 from mailflow.core.decisions import Audience, Notice, NoticeKind, Step
 from mailflow.core.reminders import BREACH
 from mailflow.core.tickets import Action, State
@@ -28,8 +30,17 @@ from mailflow.services.owe import owe
 from mailflow.services.silence import hand_over_if_silent
 
 MOST_TICKETS = 500  # in one sweep; the next one goes on with the rest
+BATCH = 50  # of them in one transaction
 IS_PENDING = Reminder.status == literal_column("'pending'")  # in words: its index is partial
 LATE = timedelta(minutes=15)  # what is later than this was missed: it waits for opening hours
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A track of a ticket on which reminders are due."""
+
+    ticket_id: int
+    track: str
 
 
 def sweep(desk: Desk) -> int:
@@ -39,62 +50,107 @@ def sweep(desk: Desk) -> int:
     """
     now = desk.clock()
     with desk.database.read() as session:
-        due = session.execute(
+        rows = session.execute(
             select(Reminder.ticket_id, Reminder.track)
             .where(IS_PENDING, Reminder.moment <= now)
             .group_by(Reminder.ticket_id, Reminder.track)
             .order_by(func.min(Reminder.moment))
             .limit(MOST_TICKETS)
-        ).all()
+        )
+        due = [Due(row.ticket_id, row.track) for row in rows]
     sent = 0
     failure: Exception | None = None
-    for ticket_id, track in due:
+    for start in range(0, len(due), BATCH):
+        batch = due[start : start + BATCH]
         try:
-            with desk.database.begin() as session:
-                sent += _sweep_track(session, desk, ticket_id, track, now)
+            sent += _sweep_together(desk, batch, now)
+            continue
         except GatewayError:
             raise
         except Exception as error:
-            log.error("reminder.failed", ticket=ticket_id, track=track, exc_info=error)
-            failure = failure or error
+            log.warning("sweep.batch_failed", reminders=len(batch), error=str(error))
+        for each in batch:
+            try:
+                sent += _sweep_together(desk, [each], now)
+            except GatewayError:
+                raise
+            except Exception as error:
+                log.error(
+                    "reminder.failed", ticket=each.ticket_id, track=each.track, exc_info=error
+                )
+                failure = failure or error
     if failure is not None:
         raise failure
     return sent
 
 
-def _sweep_track(session: Session, desk: Desk, ticket_id: int, track: str, now: datetime) -> int:
-    """Claim what is due on one track of a ticket, by a conditional update, and send one."""
-    ticket = session.get_one(Ticket, ticket_id, with_for_update=True)
-    rows = session.scalars(
-        select(Reminder)
-        .where(
-            Reminder.ticket_id == ticket_id,
-            Reminder.track == track,
-            Reminder.status == "pending",
-            Reminder.moment <= now,
-        )
-        .order_by(Reminder.rank)
-    ).all()
+def _sweep_together(desk: Desk, due: Sequence[Due], now: datetime) -> int:
+    """Send what is due on some tracks, in one transaction; return how many were sent.
+
+    The lock on a ticket is the claim on its reminders. A ticket that another worker has locked is
+    left to the next sweep.
+    """
+    sent: list[Reminder] = []
+    ids = {each.ticket_id for each in due}
+    with desk.database.begin() as session:
+        query = select(Ticket).where(Ticket.id.in_(ids)).with_for_update(skip_locked=True)
+        tickets = {ticket.id: ticket for ticket in session.scalars(query)}
+        loaded(session).fetch(tickets)
+        fetch_reminded(session, tickets)
+        for each in due:
+            if each.ticket_id in tickets:
+                sent += _sweep_track(session, desk, tickets[each.ticket_id], each.track, now)
+    for row in sent:
+        log.info("reminder.due", ticket=row.ticket_id, track=row.track, stage=row.stage)
+    return len(sent)
+
+
+def fetch_reminded(session: Session, ticket_ids: Collection[int]) -> None:
+    """Read which reminders of tickets were owed to whom, for many at once."""
+    book = loaded(session)
+    book.owed.update({cause_of(row): set() for each in ticket_ids for row in book.reminders(each)})
+    query = select(OutboxMail.once).where(
+        OutboxMail.ticket_id.in_(ticket_ids), OutboxMail.once.startswith("reminder-")
+    )
+    for once in session.scalars(query):
+        book.owed.setdefault(once.partition("/")[0], set()).add(once)
+
+
+def cause_of(reminder: Reminder) -> str:
+    """Return the cause under which a reminder's mails are owed."""
+    return f"reminder-{reminder.id}"
+
+
+def _sweep_track(
+    session: Session, desk: Desk, ticket: Ticket, track: str, now: datetime
+) -> list[Reminder]:
+    """Settle what is due on one track of a locked ticket; return the reminder that was sent."""
+    rows = sorted(
+        (
+            row
+            for row in loaded(session).reminders(ticket.id)
+            if row.track == track and row.status == "pending" and row.moment <= now
+        ),
+        key=lambda row: row.rank,
+    )
     if not rows:
-        return 0  # another worker was here
+        return []  # another worker was here
     if not _is_relevant(ticket, track, rows[-1]):
-        _mark(session, rows, "withdrawn", now)
-        return 0
+        _mark(rows, "withdrawn", now)
+        return []
     *milder, urgent = rows
     opening = _waits_until(session, desk, ticket, urgent, now)
     if opening is not None:
         for row in rows:
             row.moment = opening
-        return 0
+        return []
     if urgent.stage == f"{track}-{LAST}" and milder:
         urgent = milder.pop()  # nothing ends before the last reminder was sent and had its time
-    _mark(session, milder, "superseded", now)
-    if _mark(session, [urgent], "sent", now) == 0:
-        return 0
+    _mark(milder, "superseded", now)
+    _mark([urgent], "sent", now)
     skipped_agent = any(row.audience == "agent" for row in milder)
     _send(session, desk, ticket, urgent, now, skipped_agent=skipped_agent)
-    log.info("reminder.due", ticket=ticket.id, track=track, stage=urgent.stage)
-    return 1
+    return [urgent]
 
 
 def _is_relevant(ticket: Ticket, track: str, reminder: Reminder) -> bool:
@@ -132,15 +188,9 @@ def _waits_until(
     return opening
 
 
-def _mark(session: Session, rows: Sequence[Reminder], status: str, now: datetime) -> int:
-    if not rows:
-        return 0
-    changed = session.execute(
-        update(Reminder)
-        .where(Reminder.id.in_([row.id for row in rows]), Reminder.status == "pending")
-        .values(status=status, done_at=now)
-    )
-    return int(changed.rowcount)  # type: ignore[attr-defined]
+def _mark(rows: Sequence[Reminder], status: str, now: datetime) -> None:
+    for row in rows:
+        row.status, row.done_at = status, now
 
 
 def _send(
@@ -152,7 +202,7 @@ def _send(
     *,
     skipped_agent: bool,
 ) -> None:
-    cause = f"reminder-{reminder.id}"
+    cause = cause_of(reminder)
     if reminder.track == "deadline":
         hand_over_if_silent(session, desk, ticket, reminder, now)
         _remind_of_deadline(
@@ -179,16 +229,15 @@ def _send(
 def _remind_client(
     session: Session, desk: Desk, ticket: Ticket, reminder: Reminder, cause: str, now: datetime
 ) -> None:
-    later = session.scalars(
-        select(Reminder)
-        .where(
-            Reminder.ticket_id == ticket.id,
-            Reminder.track == reminder.track,
-            Reminder.deadline == reminder.deadline,
-            Reminder.rank > reminder.rank,
-        )
-        .order_by(Reminder.rank)
-    ).all()
+    later = sorted(
+        (
+            each
+            for each in loaded(session).reminders(ticket.id)
+            if (each.track, each.deadline) == (reminder.track, reminder.deadline)
+            and each.rank > reminder.rank
+        ),
+        key=lambda each: each.rank,
+    )
     if now - reminder.moment >= LATE:
         put_off(session, desk, ticket, reminder.track, later, now)
     end = next((each for each in later if each.stage == f"{reminder.track}-{LAST}"), None)

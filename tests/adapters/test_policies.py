@@ -56,6 +56,13 @@ def test_the_shipped_rules_are_the_contract():
         assert any(each.to is Recipient.AGENT for each in stages)
 
 
+def test_organisations_with_the_same_terms_share_one_policy():
+    loaded = load_policies()
+    assert loaded.sla_for(None, {}) is loaded.sla_for("default", None)
+    assert loaded.sla_for(None, {"1": "2h"}) is loaded.sla_for(None, {"1": "2h"})
+    assert loaded.sla_for(None, {"1": "2h"}) != loaded.sla_for()
+
+
 @pytest.mark.parametrize(
     "day, name",
     [

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from mailflow.adapters.tables import Reminder, Ticket
 from mailflow.core.tickets import Action
@@ -230,6 +230,16 @@ def test_idempotence(desk, clock):
     step(desk, number, "client_replied", Action.CLIENT_REPLIED)
     clock.advance(days=1)
     assert [sweep(desk) for _ in range(4)] == [1, 0, 0, 0]
+
+
+def test_tickets_that_are_due_together_share_a_transaction(desk, clock):
+    for _ in range(3):
+        registered(desk, 2)
+    clock.advance(days=1)
+    commits = []
+    event.listen(desk.database.engine, "commit", commits.append)
+    assert sweep(desk) == 3
+    assert len(commits) == 2  # the question what is due, and one for all that follows
 
 
 @pytest.mark.parametrize(
