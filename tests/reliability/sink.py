@@ -13,6 +13,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
 
 from mailflow.demo.servers import PASSWORD
 
@@ -28,13 +29,21 @@ class Sink:
         self._numbers = itertools.count(1)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Take a mail as a whole, be the client still there or not."""
+        recipients, content = list(envelope.rcpt_tos), bytes(envelope.content)
+        return await asyncio.shield(self._take(recipients, content))
+
+    async def _take(self, recipients: list[str], content: bytes) -> str:
         number = next(self._numbers)
-        recipients = list(envelope.rcpt_tos)
-        if self._journal in recipients:
-            await asyncio.to_thread(self._keep_in_journal, envelope.content)
+        draft = self._folder / f"{number}.part"  # whoever waits for us sees that we are at it
+        draft.write_bytes(content)
         (self._folder / f"{number}.to").write_text("\n".join(recipients))
-        draft = self._folder / f"{number}.part"
-        draft.write_bytes(envelope.content)
+        if self._journal in recipients:
+            try:
+                await asyncio.to_thread(self._keep_in_journal, content)
+            except (IMAPClientError, OSError) as error:
+                draft.unlink()
+                return f"451 the journal failed: {error}"
         draft.rename(self._folder / f"{number}.eml")
         return "250 accepted"
 
