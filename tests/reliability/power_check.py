@@ -16,6 +16,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from mailflow.adapters.database import open_database
 from mailflow.adapters.tables import Inbound, OutboxMail, Ticket
+from mailflow.core.decisions import NoticeKind
 from tests.reliability.power_record import Mark, Record, Step
 from tests.reliability.power_work import World, message_id
 
@@ -140,7 +141,10 @@ def _founded(connection: sqlite3.Connection) -> frozenset[str]:
 
 
 def facts_of(folder: Path) -> Facts:
-    """Return what became of each mail, without what depends on the clock or on chance."""
+    """Return what became of each mail, without what depends on the clock.
+
+    That is also which agent has a ticket: the one who was given none for longest.
+    """
     database = open_database(f"sqlite:///{folder / 'mailflow.db'}", migrate=False)
     try:
         with database.read() as session:
@@ -151,7 +155,8 @@ def facts_of(folder: Path) -> Facts:
         database.close()
     sent: dict[int | None, list[tuple[str, str, str]]] = {}
     for mail in outbox:
-        sent.setdefault(mail.ticket_id, []).append((mail.kind, mail.recipient, mail.status))
+        reader = "an agent" if NoticeKind(mail.kind).is_for_agents else mail.recipient
+        sent.setdefault(mail.ticket_id, []).append((mail.kind, reader, mail.status))
     facts: Facts = {"tickets": len(tickets), "without a ticket": sorted(sent.get(None, []))}
     for row in inbound:
         (nonce,) = NONCE.findall(row.subject or "nonce------") or ("------",)
@@ -160,7 +165,7 @@ def facts_of(folder: Path) -> Facts:
         about = None
         if ticket is not None:
             started = ticket.registered_at is not None
-            about = (ticket.reference, ticket.state, ticket.priority, ticket.agent, started)
+            about = (ticket.reference, ticket.state, ticket.priority, started)
         facts[nonce] = (row.status, row.outcome, about, sorted(sent.get(row.ticket_id, [])))
     return facts
 
