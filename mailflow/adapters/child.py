@@ -76,8 +76,8 @@ class Child:
         pieces = []
         descriptor = self._outlet.fileno()
         while wanted:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            left = max(deadline - time.monotonic(), 0.0)  # over: it may have answered in our sleep
+            if not select.select([descriptor], [], [], left)[0]:
                 raise TimeoutError
             piece = os.read(descriptor, min(wanted, 1 << 20))
             if not piece:
