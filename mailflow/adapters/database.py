@@ -1,16 +1,17 @@
 """Open the database, bring its schema up to date, and hand out transactions."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event, select
+from sqlalchemy import Executable, event, select
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.orm import Session
@@ -57,6 +58,14 @@ class Database:
                 yield session
         except IntegrityError:
             raise
+        except DBAPIError as error:
+            raise GatewayError(f"the database failed: {error.orig}") from error
+
+    def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """Commit one statement on its own; return how many rows it changed. Raises as `begin`."""
+        try:
+            with self.engine.begin() as connection:
+                return connection.execute(statement, values).rowcount
         except DBAPIError as error:
             raise GatewayError(f"the database failed: {error.orig}") from error
 

@@ -21,14 +21,15 @@ class Loaded:
     """The rows of tickets that `session` knows, by ticket, and what it knows to be owed.
 
     `owed`: by cause, which outbox rows (`once`) there are. `quotas`: by address, how many
-    automatic mails of the last 24 hours. Neither says anything of a cause or an address that
-    it does not hold.
+    automatic mails of the last 24 hours. `blobs`: by SHA-256, whether the file is stored. None
+    says anything of what it does not hold.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.owed: dict[str, set[str]] = {}
         self.quotas: dict[str, int] = {}
+        self.blobs: dict[str, bool] = {}
         self.loads: tuple[dict[str, int], dict[str, datetime]] | None = None
         self._events: dict[int, list[Event]] = {}
         self._reminders: dict[int, list[Reminder]] = {}

@@ -5,20 +5,23 @@ included, and then writes those into the header. So an `=?` never reaches it.
 """
 
 import re
+import secrets
 import unicodedata
+from base64 import encodebytes
+from binascii import b2a_qp
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
-from email.headerregistry import Address as HeaderAddress
-from email.headerregistry import AddressHeader
-from email.message import EmailMessage
-from email.policy import EmailPolicy
-from email.utils import format_datetime
+from email.message import Message
+from email.policy import Compat32
+from email.utils import format_datetime, make_msgid
+from urllib.parse import quote
 
 from mailflow.core.messages import Address
 from mailflow.errors import MessageError
 
 LONGEST_HEADER = 400  # characters; longer subjects are cut with an ellipsis
+LONGEST_FILENAME = 800  # characters, as RFC 2231 writes it
 LONGEST_REFERENCES = 15  # message ids; the first and the latest are kept (RFC 5322 3.6.4)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,240}@[!-;=?-~]{1,240}>")
 _ADDRESS = re.compile(
@@ -27,41 +30,54 @@ _ADDRESS = re.compile(
     r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9 .,'()_@+&!:;-]+")
-_MESSAGE_ID_HEADERS = frozenset({"message-id", "in-reply-to", "references"})
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-class _Policy(EmailPolicy):
-    """The SMTP policy, but one message id or address a line.
+CRLF = "\r\n"
+CRLF_SPACE = "\r\n "
 
-    The library would encode long ids, and it loses the quotes of a long display name, so that
-    what stands in the name is read as one more address.
-    """
+
+class _Policy(Compat32):
+    """CRLF, and headers that were folded here are written as they are."""
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        if isinstance(value, AddressHeader):
-            written = f",{CRLF_SPACE}".join(map(_mailbox, value.addresses))
-            return f"{name}: {written}\r\n".encode("ascii")
-        if name.lower() in _MESSAGE_ID_HEADERS:
-            return f"{name}: {CRLF_SPACE.join(str(value).split())}\r\n".encode("ascii")
+        if isinstance(value, _Folded):
+            return f"{name}: {value}\r\n".encode("ascii")
         return super().fold_binary(name, value)
 
 
-def _mailbox(address: HeaderAddress) -> str:
-    name = address.display_name
+class _Folded(str):
+    """A header's value as it goes out: clean, ASCII, one message id or address a line."""
+
+    __slots__ = ()
+
+
+def _mailboxes(*addresses: Address) -> _Folded:
+    return _Folded(f",{CRLF_SPACE}".join(map(_mailbox, addresses)))
+
+
+def _mailbox(address: Address) -> str:
+    if not is_sendable(address.address):
+        raise MessageError(f"cannot write to {address.address!r}: not a plain mail address")
+    name = clean_header(address.name).replace('"', "'").replace("\\", "")[:120]
     if not name:
-        return address.addr_spec
+        return address.address
     if not _PLAIN_NAME.fullmatch(name):
         words = Header(name, "utf-8", maxlinelen=75, header_name="Reply-To")
-        return f"{words.encode(linesep=CRLF)}{CRLF_SPACE}<{address.addr_spec}>"
+        return f"{words.encode(linesep=CRLF)}{CRLF_SPACE}<{address.address}>"
     quoted = name if re.fullmatch(r"[A-Za-z0-9 -]+", name) else f'"{name}"'
-    return f"{quoted} <{address.addr_spec}>"
+    return f"{quoted} <{address.address}>"
+
+
+def _text(name: str, value: str) -> _Folded:
+    clean = clean_header(value)
+    is_plain = clean.isascii() and all(len(word) <= 60 for word in clean.split())  # it folds
+    words = Header(clean, None if is_plain else "utf-8", maxlinelen=75, header_name=name)
+    return _Folded(words.encode(linesep=CRLF))
 
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # category Cc but for line end and tab
-CRLF = "\r\n"
-CRLF_SPACE = "\r\n "
-POLICY = _Policy(linesep="\r\n", raise_on_defect=False)
+POLICY = _Policy(linesep=CRLF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,39 +142,51 @@ def build(mail: OutboundMessage) -> bytes:
 
     Raises MessageError where an address cannot be written to.
     """
-    message = EmailMessage(policy=POLICY)
-    message["From"] = _header_address(mail.sender)
-    message["To"] = [_header_address(each) for each in mail.to]
+    message = _multipart("alternative", _body("plain", mail.text), _body("html", mail.html))
+    if mail.files:
+        message = _multipart("mixed", message, *map(_attachment, mail.files))
+    message["MIME-Version"] = "1.0"
+    message["From"] = _mailboxes(mail.sender)
+    message["To"] = _mailboxes(*mail.to)
     if mail.cc:
-        message["Cc"] = [_header_address(each) for each in mail.cc]
+        message["Cc"] = _mailboxes(*mail.cc)
     if mail.reply_to is not None:
-        message["Reply-To"] = _header_address(Address("", mail.reply_to))
-    message["Subject"] = clean_header(mail.subject)
-    message["Date"] = format_datetime(mail.date)
-    message["Message-ID"] = mail.message_id
+        message["Reply-To"] = _mailboxes(Address("", mail.reply_to))
+    message["Subject"] = _text("Subject", mail.subject)
+    message["Date"] = _Folded(format_datetime(mail.date))
+    message["Message-ID"] = _Folded(
+        clean_message_id(mail.message_id)
+        or make_msgid(domain=mail.sender.address.rpartition("@")[2])
+    )
     parent = clean_message_id(mail.in_reply_to) if mail.in_reply_to else None
     if parent is not None:
-        message["In-Reply-To"] = parent
+        message["In-Reply-To"] = _Folded(parent)
     references = _references(mail.references)
     if references:
-        message["References"] = " ".join(references)
+        message["References"] = _Folded(CRLF_SPACE.join(references))
     if mail.auto_submitted is not None:
-        message["Auto-Submitted"] = mail.auto_submitted
+        message["Auto-Submitted"] = _text("Auto-Submitted", mail.auto_submitted)
         # Exchange: what it is not to answer this with. OOF, its word for an absence, is left out
         # for agents.
-        message["X-Auto-Response-Suppress"] = "DR, RN, NRN" if mail.wants_absences else "All"
-    message.set_content(_clean_body(mail.text), cte="quoted-printable")
-    message.add_alternative(_clean_body(mail.html), subtype="html", cte="quoted-printable")
-    for file in mail.files:
-        _attach(message, file)
+        message["X-Auto-Response-Suppress"] = _Folded(
+            "DR, RN, NRN" if mail.wants_absences else "All"
+        )
     return message.as_bytes()
 
 
-def _header_address(address: Address) -> HeaderAddress:
-    if not is_sendable(address.address):
-        raise MessageError(f"cannot write to {address.address!r}: not a plain mail address")
-    name = clean_header(address.name).replace('"', "'").replace("\\", "")
-    return HeaderAddress(display_name=name[:120], addr_spec=address.address)
+def _multipart(subtype: str, *parts: Message) -> Message:
+    message = Message(POLICY)
+    message["Content-Type"] = f'multipart/{subtype}; boundary="=_{secrets.token_hex(12)}"'
+    message.set_payload(list(parts))
+    return message
+
+
+def _body(subtype: str, text: str) -> Message:
+    message = Message(POLICY)
+    message["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    message["Content-Transfer-Encoding"] = "quoted-printable"
+    message.set_payload(b2a_qp(_clean_body(text).encode("utf-8"), istext=True).decode("ascii"))
+    return message
 
 
 def _references(ids: tuple[str, ...]) -> list[str]:
@@ -174,13 +202,31 @@ def _clean_body(text: str) -> str:
     return _CONTROLS.sub("", unified).encode("utf-8", "replace").decode("utf-8")
 
 
-def _attach(message: EmailMessage, file: File) -> None:
-    maintype, _, subtype = file.content_type.partition("/")
-    if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", file.content_type) or maintype in (
+def _attachment(file: File) -> Message:
+    content_type = file.content_type
+    maintype = content_type.partition("/")[0]
+    if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", content_type) or maintype in (
         "message",
         "multipart",
     ):
-        maintype, subtype = "application", "octet-stream"
-    message.add_attachment(
-        file.content, maintype=maintype, subtype=subtype, filename=clean_header(file.filename)
-    )
+        content_type = "application/octet-stream"
+    name = _fitting_name(clean_header(file.filename))
+    message = Message(POLICY)
+    message["Content-Type"] = content_type
+    message["Content-Transfer-Encoding"] = "base64"
+    told = name if name.isascii() else ("utf-8", "", name)  # RFC 2231
+    message.add_header("Content-Disposition", "attachment", filename=told)
+    message.set_payload(encodebytes(file.content).decode("ascii"))
+    return message
+
+
+def _fitting_name(name: str) -> str:
+    """Return a file's name, its middle left out where a header line would not hold it all.
+
+    Source: RFC 5322 section 2.1.1 (998 characters a line).
+    """
+    if len(quote(name, safe="")) <= LONGEST_FILENAME:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    kept = f"…{dot}{suffix}" if dot and len(suffix) <= 10 else "…"
+    return f"{(stem or name)[:50]}{kept}"

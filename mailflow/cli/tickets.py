@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from mailflow.adapters.store import events_of, get_ticket
 from mailflow.adapters.tables import Event, Inbound, OutboxMail, Ticket
+from mailflow.adapters.urgency import most_urgent
 from mailflow.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -52,11 +53,8 @@ def list_tickets(
     Example: mailflow tickets list --state open
     """
     desk = desk_from(config)
-    query = select(Ticket).order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id.desc())
-    if state is not None:
-        query = query.where(Ticket.state == state)
     with desk.database.read() as session:
-        rows = session.scalars(query.limit(limit)).all()
+        rows = most_urgent(session, limit, state)
     if as_json:
         for row in rows:
             print_json(ticket_json(row))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from mailflow.adapters.loaded import loaded
 from mailflow.adapters.store import add_event, loads_of_agents, next_reference, note_load
@@ -137,8 +137,7 @@ def _create(session: Session, desk: Desk, new: NewTicket, now: datetime) -> Tick
         "created_at": now,
         "changed_at": now,
     }
-    with session.no_autoflush:  # what is pending is of other tickets, and written with this one's
-        ticket = session.scalars(insert(Ticket).values(values).returning(Ticket)).one()
+    ticket = _insert(session, values)
     book = loaded(session)
     book.note_new(ticket.id)
     if new.requester:
@@ -149,6 +148,28 @@ def _create(session: Session, desk: Desk, new: NewTicket, now: datetime) -> Tick
         add_watcher(session, ticket, address, now)
     if new.registered:
         _register(session, desk, ticket, now)
+    return ticket
+
+
+_INSERT = insert(Ticket.__table__)  # type: ignore[arg-type]
+_DEFAULTS = {
+    column.key: column.default for column in Ticket.__table__.columns if not column.primary_key
+}
+
+
+def _insert(session: Session, values: Mapping[str, Any]) -> Ticket:
+    """Write a ticket at once, for its number; what else is pending waits for its own time."""
+    result = session.connection().execute(_INSERT, dict(values))
+    (number,) = result.inserted_primary_key or (None,)
+    defaults = {
+        name: default.arg(None) if default.is_callable else default.arg
+        for name, default in _DEFAULTS.items()
+        if default is not None
+    }
+    empty = dict.fromkeys(_DEFAULTS)
+    ticket = Ticket(id=number, **{**empty, **defaults, **values})
+    make_transient_to_detached(ticket)
+    session.add(ticket)
     return ticket
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from mailflow.adapters.outgoing import File, OutboundMessage, is_sendable
@@ -51,19 +52,41 @@ class _Parent:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What outbox rows refer to, read for all of them at once and held for as long as needed."""
+    """What outbox rows refer to, read for all of them at once and held for as long as needed.
+
+    `tickets` and `mails` by id; `last_mails`: by ticket, the last that its requester wrote.
+    """
 
     tickets: Mapping[int, Ticket]
     mails: Mapping[int, Inbound]
+    last_mails: Mapping[int, _Parent]
 
     @classmethod
     def of(cls, session: Session, rows: Sequence[OutboxMail]) -> "Surroundings":
-        """Read the tickets and the mails that caused `rows`."""
-        tickets = {row.ticket_id for row in rows} - {None}
-        mails = {row.inbound_id for row in rows} - {None}
-        found = session.scalars(select(Ticket).where(Ticket.id.in_(tickets)))
-        causes = session.scalars(select(Inbound).where(Inbound.id.in_(mails)))
-        return cls({each.id: each for each in found}, {each.id: each for each in causes})
+        """Read the tickets and mails of `rows`."""
+        ticket_ids = {row.ticket_id for row in rows} - {None}
+        mail_ids = {row.inbound_id for row in rows} - {None}
+        found = session.scalars(select(Ticket).where(Ticket.id.in_(ticket_ids)))
+        tickets = {each.id: each for each in found}
+        causes = session.scalars(select(Inbound).where(Inbound.id.in_(mail_ids)))
+        mails = {each.id: each for each in causes}
+        newest = (
+            select(func.max(Inbound.id))
+            .join(Ticket, (Ticket.id == Inbound.ticket_id) & (Ticket.requester == Inbound.sender))
+            .where(Inbound.ticket_id.in_(ticket_ids), Inbound.message_class == "person")
+            .group_by(Inbound.ticket_id)
+        )
+        last = session.execute(
+            select(
+                Inbound.ticket_id, Inbound.message_id, Inbound.references, Inbound.subject
+            ).where(Inbound.id.in_(newest))
+        )
+        return cls(tickets, mails, {row.ticket_id: _as_parent(row) for row in last})
+
+
+def _as_parent(mail: Inbound | Row[Any]) -> _Parent:
+    own = (mail.message_id,) if mail.message_id else ()
+    return _Parent(mail.message_id, (*mail.references, *own), mail.subject or "")
 
 
 def compose(
@@ -76,7 +99,7 @@ def compose(
     kind = NoticeKind(row.kind)
     ticket = around.tickets[row.ticket_id] if row.ticket_id else None
     for_agents = kind.is_for_agents
-    parent = _parent(session, row, ticket, for_agents)
+    parent = _parent(session, row, ticket, around, for_agents)
     subject = _subject(desk, ticket, parent, for_agents)
     context = make_context(session, desk, row, kind, ticket, subject, now)
     words = desk.renderer.render(kind, row.language, context)
@@ -127,24 +150,21 @@ def _subject(desk: Desk, ticket: Ticket | None, parent: _Parent, for_agents: boo
     return f"Re: {bare} [{ticket.reference}]" if ticket.reference else f"Re: {bare}"
 
 
-def _parent(session: Session, row: OutboxMail, ticket: Ticket | None, for_agents: bool) -> _Parent:
+def _parent(
+    session: Session,
+    row: OutboxMail,
+    ticket: Ticket | None,
+    around: Surroundings,
+    for_agents: bool,
+) -> _Parent:
     """The mail that is answered: the one that caused this, else the client's last."""
     if for_agents:
         return _agents_parent(session, row, ticket)
-    query = select(Inbound.message_id, Inbound.references, Inbound.subject).where(
-        Inbound.message_class == "person"
-    )
     if ticket is not None:
-        query = query.where(Inbound.ticket_id == ticket.id, Inbound.sender == ticket.requester)
-    elif row.inbound_id is not None:
-        query = query.where(Inbound.id == row.inbound_id)
-    else:
-        return _Parent(None, (), "")
-    mail = session.execute(query.order_by(Inbound.id.desc()).limit(1)).one_or_none()
-    if mail is None:
-        return _Parent(None, (), ticket.subject if ticket else "")
-    own = (mail.message_id,) if mail.message_id else ()
-    return _Parent(mail.message_id, (*mail.references, *own), mail.subject or "")
+        return around.last_mails.get(ticket.id) or _Parent(None, (), ticket.subject)
+    mail = around.mails.get(row.inbound_id or 0)
+    is_persons = mail is not None and mail.message_class == "person"
+    return _as_parent(mail) if mail is not None and is_persons else _Parent(None, (), "")
 
 
 def _agents_parent(session: Session, row: OutboxMail, ticket: Ticket | None) -> _Parent:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
@@ -171,15 +171,17 @@ def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> bool:
     return noted
 
 
+_ACCEPTED = (
+    update(OutboxMail.__table__)  # type: ignore[arg-type]
+    .where(OutboxMail.id == bindparam("row"), OutboxMail.status == "sending")
+    .values(sent_at=bindparam("at"), content=bindparam("bytes"))
+)
+
+
 def _note_accepted(desk: Desk, due: Due, sent_at: datetime) -> bool:
     """Commit that the server took the mail: from here on it is never sent again."""
-    with desk.database.begin() as session:
-        changed = session.connection().execute(
-            update(OutboxMail.__table__)  # type: ignore[arg-type]
-            .where(OutboxMail.id == due.id, OutboxMail.status == "sending")
-            .values(sent_at=sent_at, content=due.content)
-        )
-    return changed.rowcount == 1
+    values = {"row": due.id, "at": sent_at, "bytes": due.content}
+    return desk.database.write(_ACCEPTED, values) == 1
 
 
 def _follow_up(desk: Desk, ids: Sequence[int]) -> None:

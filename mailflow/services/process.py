@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailflow.adapters.loaded import loaded
 from mailflow.adapters.parse import parse_message
 from mailflow.adapters.sandboxed_parse import parse_in_child
 from mailflow.adapters.store import claim_inbound, fetch_quotas
@@ -264,6 +265,7 @@ def _commit_together(desk: Desk, readings: Sequence[Reading]) -> list[tuple[int,
         query = select(Inbound).where(Inbound.id.in_(ids)).order_by(Inbound.id).with_for_update()
         rows = {row.id: row for row in session.scalars(query)}
         fetch_owed(session, ids)
+        _fetch_blobs(session, [reading.message for reading in readings])
         _fetch_quotas(session, desk, readings)
         for reading in readings:
             row = rows[reading.inbound_id]
@@ -351,11 +353,8 @@ def _keep_attachments(
     if not message.attachments:
         return
     limits = desk.config.limits
-    known = set(
-        session.scalars(
-            select(Blob.sha256).where(Blob.sha256.in_([a.sha256 for a in message.attachments]))
-        )
-    )
+    _fetch_blobs(session, [message])
+    known = loaded(session).blobs
     for number, file in enumerate(message.attachments):
         session.add(
             Attachment(
@@ -368,9 +367,20 @@ def _keep_attachments(
             )
         )
         fits = file.size <= limits.max_attachment_bytes and number < limits.max_attachments
-        if fits and file.sha256 not in known:
-            known.add(file.sha256)
+        if fits and not known[file.sha256]:
+            known[file.sha256] = True
             session.add(Blob(sha256=file.sha256, content=file.content))
+
+
+def _fetch_blobs(session: Session, messages: Sequence[InboundMessage]) -> None:
+    """Ask which of the files of many mails are stored already."""
+    known = loaded(session).blobs
+    files = {file.sha256 for message in messages for file in message.attachments}
+    wanted = files - known.keys()
+    if wanted:
+        known.update(dict.fromkeys(wanted, False))
+        stored = session.scalars(select(Blob.sha256).where(Blob.sha256.in_(wanted)))
+        known.update(dict.fromkeys(stored, True))
 
 
 def _try_again(desk: Desk, inbound_id: int, error: Exception) -> None:

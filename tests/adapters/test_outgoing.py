@@ -267,7 +267,24 @@ def test_whatever_goes_in_one_clean_mail_comes_out(subject, name, body, msgid, f
     assert text.rstrip("\n") == _printable(written).rstrip("\n")
     (attached,) = mail.iter_attachments()
     assert attached.get_payload(decode=True) == b"\0binary\xff\r\n"
-    assert (attached.get_filename() or "") == clean_header(filename)
+    shown, meant = attached.get_filename() or "", clean_header(filename)
+    assert shown == meant or ("…" in shown and shown.startswith(meant[:40]))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("facture n° 12.pdf", "facture n° 12.pdf"),
+        ("a" * 300 + ".pdf", "a" * 300 + ".pdf"),
+        ("é" * 200 + ".pdf", "é" * 50 + "….pdf"),
+        ("é" * 200, "é" * 50 + "…"),
+        ("é" * 200 + "." + "x" * 30, "é" * 50 + "…"),
+    ],
+)
+def test_a_files_name_keeps_its_ending_where_it_is_too_long(name: str, written: str) -> None:
+    mail = parse(build(make(files=(File(name, "application/pdf", b"x"),))))
+    (attached,) = mail.iter_attachments()
+    assert attached.get_filename() == written
 
 
 def _shown(name):
