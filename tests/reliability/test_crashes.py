@@ -12,10 +12,10 @@ from tests.reliability.harness import FAILPOINTS, failpoints_in_source
 TOP = Path(__file__).resolve().parents[2]
 
 
-def run(*options: str) -> None:
-    """Run the harness in a process of its own, since it forks; what it prints is shown."""
+def run(*options: str, harness: str = "harness") -> None:
+    """Run a harness in a process of its own, since it forks; what it prints is shown."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.harness", *options],
+        [sys.executable, "-m", f"tests.reliability.{harness}", *options],
         cwd=TOP,
         capture_output=True,
         text=True,
