@@ -100,11 +100,22 @@ class Child:
         return self._process.poll() is None
 
 
-def serve_requests(answer: Callable[[bytes], bytes], outlet: BinaryIO | None = None) -> None:
-    """The child's side: say that we are ready, then answer until the input ends."""
+def serve_requests(
+    answer: Callable[[bytes], bytes],
+    outlet: BinaryIO | None = None,
+    meanwhile: Sequence[Callable[[], object]] = (),
+) -> None:
+    """The child's side: say that we are ready, then answer until the input ends.
+
+    `meanwhile` is done first, piece by piece, as long as no request waits.
+    """
     inlet, outlet = sys.stdin.buffer, outlet or sys.stdout.buffer
     try:
         _write(outlet, READY)
+        for piece in meanwhile:
+            if select.select([inlet], [], [], 0)[0]:
+                break
+            piece()
         while head := inlet.read(_LENGTH.size):
             _write(outlet, answer(inlet.read(_LENGTH.unpack(head)[0])))
     except MemoryError:

@@ -4,7 +4,6 @@ reads the next mails while this one answers the last.
 
 import os
 import pickle
-import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -135,8 +134,6 @@ def serve() -> None:
     except ConfigError as error:
         refuse(str(error), outlet)
         return
-    if not select.select([sys.stdin], [], [], 0)[0]:
-        triager.warm_up()
 
     def answer(request: bytes) -> bytes:
         messages = pickle.loads(request)  # noqa: S301  (by our own parent)
@@ -145,4 +142,4 @@ def serve() -> None:
         except Exception as error:
             return pickle.dumps(f"{type(error).__name__}: {error}")
 
-    serve_requests(answer, outlet)
+    serve_requests(answer, outlet, triager.first_needs())

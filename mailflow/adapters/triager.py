@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mailflow.adapters.deciders import Answers, Row
@@ -46,13 +47,11 @@ class Triager:
         model = load_model(model_folder or MODELS)
         return cls(matchers, model, f"rules-{digest.hexdigest()[:10]}+model-{model.version}")
 
-    def warm_up(self) -> None:
-        """Load now what is loaded at first need: matchers, parsers, the sentence encoder."""
-        for language, matcher in self.matchers.items():
-            matcher.find_hits("ready", Place.BODY)
-            if language in PARSERS:
-                load_parser(language)
-        encode_sentences(["ready"])
+    def first_needs(self) -> list[Callable[[], object]]:
+        """Return what loads, piece by piece, what is otherwise loaded at first need."""
+        matchers = [partial(each.find_hits, "ready", Place.BODY) for each in self.matchers.values()]
+        parsers = [partial(load_parser, each) for each in self.matchers if each in PARSERS]
+        return [*matchers, partial(encode_sentences, ["ready"]), *parsers]
 
     def triage(self, message: InboundMessage) -> Triage:
         """Return the triage of one mail."""
