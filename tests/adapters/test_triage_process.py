@@ -48,7 +48,9 @@ def test_what_is_handed_over_later_does_not_lose_what_came_before(apart: TriageP
 
 
 def test_a_child_that_dies_over_mails_is_replaced(apart: TriageProcess) -> None:
+    apart.wait_until_ready()
     before = apart.pid
+    os.kill(before, signal.SIGSTOP)  # so that it cannot be quicker than we are
     handed = apart.hand_over([make_message(TEXTS[0])])
     os.kill(before, signal.SIGKILL)
     with pytest.raises(TriageDiedError, match="ended over these mails"):
