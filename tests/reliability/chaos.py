@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from types import ModuleType
 
 import sqlalchemy
@@ -13,11 +14,13 @@ from sqlalchemy import text
 
 from mailflow import daemon
 from mailflow.adapters import leases
-from mailflow.services import outbox, process
+from mailflow.desk import Desk
+from mailflow.services import outbox, reading
 from tests.reliability.children import fork
 from tests.reliability.stage import Round
 
 TICK_SECONDS = 0.05
+SWEEP_SECONDS = 2
 LONG = 0.25  # the share of stops that last until a mail in doubt was sent again
 AIMED = 0.7  # the share of the trouble that is aimed at who is at work
 IN_TRANSACTION = ("active", "idle in transaction", "idle in transaction (aborted)")
@@ -49,7 +52,7 @@ class Claims:
         """Change the durations in this very process, which must be a child of the harness."""
         _set(leases, "DURATION", timedelta(seconds=self.lease))
         _set(daemon, "RENEW_SECONDS", self.lease / 3)
-        _set(process, "LEASE", timedelta(seconds=self.claim))
+        _set(reading, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "CLAIM_MARGIN", timedelta(seconds=self.claim / 3))
 
@@ -58,6 +61,18 @@ def _set(module: ModuleType, name: str, value: object) -> None:
     if not hasattr(module, name):
         raise AttributeError(f"{module.__name__}.{name} is gone: the harness must follow")
     setattr(module, name, value)
+
+
+class _Started(daemon.Daemon):
+    """A daemon that leaves a mark once it is at work: from then on it must not end by itself."""
+
+    def __init__(self, desk: Desk, mark: Path) -> None:
+        super().__init__(desk, sweep_seconds=SWEEP_SECONDS)
+        self._mark = mark
+
+    def turn(self) -> bool:
+        self._mark.touch()
+        return super().turn()
 
 
 @dataclass
@@ -83,7 +98,8 @@ class Count:
     takeovers: list[float] = field(default_factory=list)  # seconds until another had the mailbox
     terminations: int = 0
     terminated_in_transaction: int = 0
-    ended: int = 0  # workers that ended by themselves
+    ended: int = 0  # workers that ended by themselves, in the midst of their work
+    ended_at_start: int = 0  # workers that refused to start without the database
     longest_pause: float = 0.0  # seconds in which nothing was done though there was work
 
 
@@ -118,9 +134,12 @@ class Chaos:
             desk = self.desk.desk()
             if self._triages_apart:
                 desk.triage_apart()
-            daemon.Daemon(desk, sweep_seconds=2).run()
+            _Started(desk, self._mark(os.getpid())).run()
 
         return fork(work)
+
+    def _mark(self, pid: int) -> Path:
+        return self.desk.folder / f"{pid}.started"
 
     def close(self) -> None:
         """End all workers at once, and the connection."""
@@ -188,7 +207,10 @@ class Chaos:
         now = time.monotonic()
         for worker in self.workers:
             if os.waitpid(worker.pid, os.WNOHANG)[0]:
-                self.count.ended += 1
+                if self._mark(worker.pid).exists():
+                    self.count.ended += 1
+                else:
+                    self.count.ended_at_start += 1
                 worker.pid, worker.resume_at = self._start(), None
         if self._lease_lost_at is not None:
             holder = self._connection.scalar(LEASE_HOLDER)

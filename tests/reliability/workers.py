@@ -148,7 +148,8 @@ def table(count: Count, found: Findings, seconds: float) -> str:
         "mailbox taken over after": passed_on,
         "backends terminated": count.terminations,
         "  of them in a transaction": count.terminated_in_transaction,
-        "workers that ended by themselves": count.ended,
+        "workers that ended in the midst of work": count.ended,
+        "workers that had to start again": count.ended_at_start,
         "longest time without progress": f"{count.longest_pause:.1f} s",
         "result": summary(found),
     }
@@ -179,7 +180,7 @@ def run(given: argparse.Namespace, servers: Servers) -> int:
     if bad_ends:
         problems.append(f"{bad_ends} workers did not end well when asked to")
     if count.ended:
-        problems.append(f"{count.ended} workers ended by themselves")
+        problems.append(f"{count.ended} workers ended in the midst of work")
     problems += found.wrong + [f"repeated: {each}" for each in found.repeated if given.journal]
     for line in problems[:30]:
         print("  ", line)
