@@ -42,7 +42,7 @@ from mailflow.daemon import Daemon
 from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, free_port, wait_for_port
 from mailflow.desk import open_desk
 from mailflow.logs import set_up_logs
-from mailflow.services import outbox, process
+from mailflow.services import outbox, process, reading
 from mailflow.settings import Logging
 from tests.reliability import harness
 from tests.servers.certificates import make_certificates
@@ -118,11 +118,11 @@ class Stopwatch:
 
 STEPS = (
     (daemon, "poll", "fetch, store, move"),
-    (process, "_read_all", "parse"),
-    (process, "hold_back_floods", "count floods"),
-    (process, "_find_wanted", "look up threads"),
-    (process, "_hand_over", "hand over for triage"),
-    (process, "_join_triages", "wait for triage"),
+    (reading, "_read_all", "parse"),
+    (reading, "hold_back_floods", "count floods"),
+    (reading, "_find_wanted", "look up threads"),
+    (reading, "_hand_over", "hand over for triage"),
+    (process, "join_triages", "wait for triage"),
     (process, "_process_all", "decide, commit"),
     (outbox, "_build_all", "write mails"),
     (SmtpGateway, "send", "SMTP"),

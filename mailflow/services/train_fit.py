@@ -20,7 +20,7 @@ from mailflow.adapters.wording import (
 )
 from mailflow.services.train_data import DECISIONS, OWN, TRAINING, Prepared
 
-ACTS = TRAINING / "acts" / "sentences.toml"
+ACTS = TRAINING / "acts"
 SEED = 20261123
 FOLDS = 5
 OWN_WEIGHT = 0.6  # of a mail written for this project, beside 1 for one from elsewhere
@@ -42,7 +42,9 @@ class Table:
 
 def learn_acts() -> Acts:
     """Return what recognises the acts of sentences, from the examples that ship."""
-    listed = tomllib.loads(ACTS.read_text("utf-8"))
+    listed: dict[str, list[str]] = {}
+    for file in sorted(ACTS.glob("*.toml")):
+        listed.update(tomllib.loads(file.read_text("utf-8")))
     names = tuple(sorted(listed))
     texts = [text for name in names for text in listed[name]]
     labels = np.asarray([name for name in names for _ in listed[name]])

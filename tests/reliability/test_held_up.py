@@ -21,7 +21,7 @@ from mailflow.adapters.tables import Event, Inbound, Lease, OutboxMail, Ticket
 from mailflow.demo.servers import EmbeddedSmtp
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError, MessageError
-from mailflow.services import journal, outbox, process
+from mailflow.services import journal, outbox, reading
 from mailflow.services.outbox import send_due
 from mailflow.services.process import process_due
 from mailflow.settings import Journal
@@ -72,7 +72,7 @@ def test_an_error_after_the_claim_ran_out_changes_nothing(
     deliver(desk, make_mail(subject="Export impossible", body="L'export échoue avec l'erreur 500."))
 
     def take_over() -> None:
-        clock.advance(seconds=process.LEASE.total_seconds() + 1)
+        clock.advance(seconds=reading.LEASE.total_seconds() + 1)
         assert process_due(other) == 1
 
     sleep = Once(take_over)
@@ -81,7 +81,7 @@ def test_an_error_after_the_claim_ran_out_changes_nothing(
         sleep()
         raise error
 
-    monkeypatch.setattr(process, "parse_message", parse)  # a second try is parsed in a child
+    monkeypatch.setattr(reading, "parse_message", parse)  # a second try is parsed in a child
     process_due(desk)
     clock.advance(hours=2)
     process_due(desk)

@@ -22,8 +22,10 @@ from mailflow.daemon import Backoff, Daemon
 from mailflow.demo.servers import EmbeddedImap, EmbeddedSmtp
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError
-from mailflow.services import process
-from mailflow.services.process import MOST_ATTEMPTS, MOST_DEATHS, process_due
+from mailflow.services import process, reading
+from mailflow.services.process import process_due
+from mailflow.services.reading import MOST_DEATHS
+from mailflow.services.setbacks import MOST_ATTEMPTS
 from tests.factories_desk import DeskFactory, MovableClock, deliver
 from tests.factories_mail import make_mail
 from tests.servers.boxes import Box
@@ -316,7 +318,7 @@ def test_a_mistake_before_the_decision_hits_one_mail_only(
 ) -> None:
     desk = flow_desk_factory()
     deliver(desk, make_mail(), make_mail("bad one"), make_mail())
-    place = process if where == "parse_message" else type(desk.triager)
+    place = reading if where == "parse_message" else type(desk.triager)
     real = getattr(place, where)
 
     def broken(*given: object) -> object:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from mailflow.adapters.store import Arrived
 from mailflow.adapters.tables import Reminder, Ticket
+from mailflow.adapters.urgency import most_urgent
 from mailflow.daemon import Daemon
 from mailflow.services.digest import send_digests
 from mailflow.services.intake import take_in
@@ -71,6 +72,17 @@ def test_time_passes_by_index(recorder, clock):
     clock.now = paris("2026-03-04 09:05")
     assert send_digests(desk)
     Daemon(desk)._recover()
+    assert plans(recorder) == []
+
+
+def test_the_most_urgent_tickets_are_found_by_index(recorder):
+    say(recorder.desk, 2, "#close force fini")
+    say(recorder.desk, 1, "#close force fini")
+    with recorder.desk.database.read() as session:
+        assert [each.id for each in most_urgent(session, 9)] == [3, 2, 1]  # the due, the newest
+        assert [each.id for each in most_urgent(session, 1)] == [3]
+        assert [each.id for each in most_urgent(session, 9, "closed")] == [2, 1]
+        assert [each.id for each in most_urgent(session, 9, "open")] == [3]
     assert plans(recorder) == []
 
 

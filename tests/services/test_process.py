@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from mailflow.adapters.tables import Inbound, OutboxMail, Ticket
 from mailflow.desk import Desk
-from mailflow.services import process
+from mailflow.services import process, reading
 from mailflow.services.process import process_due
 from tests.factories_desk import deliver
 from tests.factories_mail import make_mail
@@ -72,7 +72,7 @@ def test_a_claim_that_another_worker_took_over_is_left_to_it(
             with desk.database.begin() as session:
                 session.get_one(Inbound, 2).claimed_by = "other:1:x"
 
-    monkeypatch.setattr(process, "reach", take_over)
+    monkeypatch.setattr(reading, "reach", take_over)
     process_due(desk)
     assert [status for status, _ in rows(desk)] == ["done", "processing", "done"]
     assert count(desk, Ticket) == 2
