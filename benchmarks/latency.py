@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
@@ -35,7 +35,7 @@ from imapclient import IMAPClient
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fill import organisations
-from stories import mail_bytes, write_desk
+from stories import SECRET, mail_bytes, write_desk
 from story_texts import PROBLEM, TRAINING, VAGUE
 
 from mailflow.config import load_config
@@ -46,15 +46,6 @@ from tests.servers.dovecot import Dovecot
 ROOT = Path(__file__).resolve().parents[1]
 PAUSES = (0.5, 3.0)  # seconds between two mails, at random
 LONGEST_WAIT = 60.0
-SECRET = "BENCH_PASSWORD"  # noqa: S105  (the name of a variable)
-SERVERS = """
-[imap]
-host = "127.0.0.1"
-port = {imap}
-tls = "none"
-username = "{user}"
-password_env = "{secret}"
-"""
 
 
 class Sink:
@@ -171,24 +162,59 @@ def print_times(name: str, seconds: Sequence[float]) -> None:
     )
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all that it started, directly or not."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process and its children have used."""
+    ticks = 0
+    for each in family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def print_memory(pid: int) -> None:
-    """Print what the daemon occupies now, and the most it ever did."""
-    status = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-    )
-    now, most = (int(status[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
-    print(f"  resident memory {now:.0f} MB after the run, {most:.0f} MB at most")
+    """Print what the daemon and its children occupy; pages that they share count once."""
+    shares = []
+    for each in family(pid):
+        lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        (pss,) = (int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+        shares.append(pss)
+    each = " + ".join(f"{share:.0f}" for share in shares)
+    print(f"  resident memory after the run: {sum(shares):.0f} MB ({each})")
+
+
+def notes(log: Path) -> Iterator[dict[str, Any]]:
+    """Yield what the daemon logged."""
+    for line in log.read_text("utf-8").splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
+def print_start(log: Path, began: datetime) -> None:
+    """Print when the daemon made each kind of note first, in seconds since its start."""
+    first: dict[str, float] = {}
+    for note in notes(log):
+        at = datetime.fromisoformat(note["timestamp"])
+        first.setdefault(note["event"], (at - began).total_seconds())
+    print("    " + ", ".join(f"{event} {seconds:.2f} s" for event, seconds in first.items()))
 
 
 def print_steps(log: Path) -> None:
     """Print the medians between the daemon's own notes: stored, processed, first mail sent."""
     steps: dict[str, list[float]] = {"stored → processed": [], "processed → sent": []}
     last: dict[str, datetime] = {}
-    for line in log.read_text("utf-8").splitlines():
-        try:
-            note = json.loads(line)
-        except ValueError:
-            continue
+    for note in notes(log):
         at, event = datetime.fromisoformat(note["timestamp"]), note["event"]
         if event == "mail.processed" and "mail.stored" in last:
             steps["stored → processed"].append((at - last.pop("mail.stored")).total_seconds())
@@ -217,10 +243,15 @@ def main() -> None:
         url = f"sqlite:///{folder / 'mailflow.db'}"
         if given.folder is not None:
             url = load_config(given.folder / "config.toml").database.url
-        config = write_desk(folder, url, organisations(), level="info", smtp=sink.port)
-        imap = SERVERS.format(imap=server.port, user=user, secret=SECRET)
-        config.write_text(config.read_text("utf-8") + imap, "utf-8")
-
+        config = write_desk(
+            folder,
+            url,
+            organisations(),
+            level="info",
+            imap=server.port,
+            user=user,
+            smtp=sink.port,
+        )
         command = [sys.executable, __file__, "--floor", f"{server.port},{floor_user},{sink.port}"]
         with process(command, folder / "floor.log"):
             measure(sink, server.port, floor_user, [1])
@@ -228,9 +259,10 @@ def main() -> None:
         first = 1001
         deliver(server.port, user, request(first))
         command = [sys.executable, "-m", "mailflow", "run", "-c", str(config)]
-        begin = time.monotonic()
+        begin, began_at = time.monotonic(), datetime.now(UTC)
         with process(command, folder / "daemon.log") as daemon:
             started = sink.wait_for(client(first)) - begin
+            start_cpu = cpu_seconds(daemon.pid)
             numbers = range(first + 1, first + 1 + given.mails)
             seconds = measure(sink, server.port, user, numbers)
             print("from delivery until the answer was taken:")
@@ -239,7 +271,11 @@ def main() -> None:
             ratio = statistics.median(seconds) / statistics.median(floor)
             print(f"  ratio to the floor {ratio:.1f}")
             print_steps(folder / "daemon.log")
-            print(f"  start-up, until the answer to a mail that lay there: {started:.2f} s")
+            print(
+                f"  start-up, until the answer to a mail that lay there was taken: "
+                f"{started:.2f} s, {start_cpu:.2f} s of it processor time"
+            )
+            print_start(folder / "daemon.log", began_at)
             print_memory(daemon.pid)
 
 

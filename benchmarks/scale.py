@@ -26,18 +26,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fill import ORGANISATIONS, PEOPLE, prepare
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from stories import MAILBOX, NOW, mail_bytes
 from story_texts import PROBLEM, SAYS, TRAINING, VAGUE
 
+from mailflow.adapters.imap import Fetched
 from mailflow.adapters.store import Arrived
 from mailflow.adapters.tables import Inbound, MailboxEntry, OutboxMail, Ticket
 from mailflow.config import load_config
 from mailflow.core.threads import ThreadRole, make_reply_token
 from mailflow.desk import Desk, open_desk
 from mailflow.logs import set_up_logs
-from mailflow.services.intake import take_in
+from mailflow.services.intake import poll, take_in
 from mailflow.services.outbox import send_due
 from mailflow.services.process import process_due
 from mailflow.settings import Logging
@@ -54,21 +55,24 @@ KINDS = ("request",) * 8 + ("by References",) * 3 + ("by reply address",) * 3 + 
 class Side:
     """One of the two desks, and those who write to it."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clock = MovableClock(NOW)
         self.desk: Desk = open_desk(load_config(folder / "config.toml"), self.clock)
         self.recorder = Recorder(self.desk.database.engine)
         self.gateway = FakeGateway()
         self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
-        self._dice = random.Random(seed)
         with self.desk.database.read() as session:
             live = select(Ticket.id).where(
-                Ticket.state == "open", Ticket.subject.in_([each[0] for each in PROBLEM.values()])
+                Ticket.state == "open",
+                Ticket.subject.in_([each[0] for each in PROBLEM.values()]),
+                Ticket.created_at < NOW,  # not those of an earlier run, whose time is ahead
             )
             self._targets = list(session.scalars(live.order_by(Ticket.id)))
             last_uid = select(MailboxEntry.uid).order_by(MailboxEntry.id.desc()).limit(1)
             self._uid = session.scalar(last_uid) or 0
+            self._first = session.scalar(select(func.max(Inbound.id))) or 0
+        self._dice = random.Random(self._first)  # other mails in each run
         self._dice.shuffle(self._targets)
 
     def handle(self, count: int) -> None:
@@ -90,6 +94,15 @@ class Side:
             pass
         while send_due(self.desk, self.gateway):
             pass
+
+    def poll(self) -> float:
+        """Look into a mailbox without news; return the seconds, the best of three."""
+        seconds = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            poll(self.desk, EmptyMailbox())  # type: ignore[arg-type]
+            seconds.append(time.perf_counter() - begin)
+        return min(seconds)
 
     def _mail(self, session: Session, kind: str) -> Arrived:
         self._uid += 1
@@ -131,9 +144,47 @@ class Side:
     def _id(self, domain: str) -> str:
         return f"<{self._dice.getrandbits(96):024x}@{domain}>"
 
+    def outcomes(self) -> dict[str, int]:
+        """Return what became of the mails. Raises RuntimeError where one was not handled."""
+        query = (
+            select(Inbound.outcome, func.count(Inbound.id))
+            .where(Inbound.id > self._first)
+            .group_by(Inbound.outcome)
+            .order_by(Inbound.outcome)
+        )
+        with self.desk.database.read() as session:
+            found = {str(outcome): count for outcome, count in session.execute(query)}
+            unsent = session.scalar(
+                select(func.count(OutboxMail.id)).where(OutboxMail.status != "sent")
+            )
+        if "None" in found or unsent or sum(found.values()) != BATCH * len(self.seconds):
+            raise RuntimeError(f"not all was handled: {found}, {unsent} mails not sent")
+        return found
+
     def close(self) -> None:
         """Close the database."""
         self.desk.database.close()
+
+
+class EmptyMailbox:
+    """The mailbox that all mails of the ledger came from, with nothing new in it."""
+
+    name = MAILBOX[0]
+    uidvalidity = MAILBOX[2]
+
+    def select(self, folder: str) -> None:
+        """Open the folder."""
+
+    def uids(self, first: int) -> list[int]:
+        """Return the UIDs from `first` on."""
+        return []
+
+    def fetch(self, uids: Sequence[int]) -> Sequence[list[Fetched]]:
+        """Return the mails in batches."""
+        return []
+
+    def file(self, uids: Sequence[int]) -> None:
+        """Move mails away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +216,7 @@ def main() -> None:
         small, large = Path(temporary) / "small", given.folder or Path(temporary) / "large"
         prepare(small, None, closed=0, still_open=SMALL)
         prepare(large, given.url, closed=given.tickets - given.open, still_open=given.open)
-        sides = [Side(small, 1), Side(large, 2)]
+        sides = [Side(small), Side(large)]
         sides[1].desk.triager = sides[0].desk.triager
         for number in range(given.mails // BATCH + 1):
             for side in sides if number % 2 else reversed(sides):
@@ -188,7 +239,14 @@ def report(sides: Sequence[Side]) -> None:
             f"  {name}  {times.wall:7.2f} wall {times.cpu:7.2f} cpu; in statements "
             f"{1000 * sql / mails:6.2f}, {asked / mails:.1f} of them"
         )
+    for name, side in zip(("small", "large"), sides, strict=True):
+        found = ", ".join(f"{count} {outcome}" for outcome, count in side.outcomes().items())
+        print(f"  {name}  {found}")
     print(f"  ratio  {large.wall / small.wall:7.2f} wall {large.cpu / small.cpu:7.2f} cpu")
+    small_poll, large_poll = (side.poll() for side in sides)
+    print(
+        f"  a poll without news: {1000 * small_poll:.2f} ms small, {1000 * large_poll:.2f} ms large"
+    )
     sides[1].recorder.report_scans(LARGE_TABLES)
     print("statements that take longer on the large desk, by the difference in all:")
     known = sides[0].recorder.statements

@@ -36,11 +36,20 @@ TURN = timedelta(minutes=20)  # between two sweeps of the desk that plays
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAILBOX = ("support@127.0.0.1", "INBOX", 1)
 
+SECRET = "BENCH_PASSWORD"  # noqa: S105  (the name of a variable)
+
 CONFIG = """\
 [support]
 address = "support@support.example"
 name = "Support"
 max_automatic_mails_per_day = 1000
+
+[imap]
+host = "127.0.0.1"
+port = {imap}
+tls = "none"
+username = "{user}"
+password_env = "{secret}"
 
 [smtp]
 host = "127.0.0.1"
@@ -155,12 +164,21 @@ class Part:
 
 
 def write_desk(
-    folder: Path, url: str, organisations: str, *, level: str = "error", smtp: int = 1
+    folder: Path,
+    url: str,
+    organisations: str,
+    *,
+    level: str = "error",
+    imap: int = 1,
+    user: str = "support",
+    smtp: int = 1,
 ) -> Path:
-    """Write the configuration of a desk into `folder`; return its path."""
+    """Write the configuration of a desk into `folder`; return its path. Port 1 is nobody's."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(url=url, smtp=smtp, level=level), "utf-8")
+    path.write_text(
+        CONFIG.format(url=url, level=level, imap=imap, user=user, secret=SECRET, smtp=smtp), "utf-8"
+    )
     (folder / "organisations.toml").write_text(organisations, "utf-8")
     agents = "".join(AGENT.format(number=number) for number in range(1, AGENTS + 1))
     (folder / "agents.toml").write_text(agents + CHIEF, "utf-8")
