@@ -11,11 +11,21 @@ from mailflow.services.owe import tell_agents
 MOST_ATTEMPTS = 3
 
 
+def is_held(desk: Desk, row: Inbound) -> bool:
+    """Whether this worker holds the mail: after a long pause another may have taken it over."""
+    return row.status == "processing" and row.claimed_by == desk.worker
+
+
 def try_again(desk: Desk, inbound_id: int, error: Exception) -> None:
-    """Put a mail back after an unexpected error; the third time it goes to quarantine."""
+    """Put a mail back after an unexpected error; the third time it goes to quarantine.
+
+    Nothing is changed where another worker has taken the mail over.
+    """
     reason = f"{type(error).__name__}: {error}"
     with desk.database.begin() as session:
-        row = session.get_one(Inbound, inbound_id)
+        row = session.get_one(Inbound, inbound_id, with_for_update=True)
+        if not is_held(desk, row):
+            return
         attempts = row.attempts
         if attempts < MOST_ATTEMPTS:
             row.status = "new"
@@ -28,9 +38,11 @@ def try_again(desk: Desk, inbound_id: int, error: Exception) -> None:
 
 
 def quarantine(desk: Desk, inbound_id: int, reason: str) -> None:
-    """Set a mail aside for a human and tell the agents. The raw mail stays as it is."""
+    """Set a mail that we hold aside for a human and tell the agents. The raw mail stays."""
     with desk.database.begin() as session:
-        row = session.get_one(Inbound, inbound_id)
+        row = session.get_one(Inbound, inbound_id, with_for_update=True)
+        if not is_held(desk, row):
+            return
         row.status = "quarantined"
         row.reason = reason
         row.claimed_by = None

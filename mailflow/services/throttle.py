@@ -11,6 +11,7 @@ from mailflow.adapters.tables import Inbound
 from mailflow.core.messages import InboundMessage
 from mailflow.desk import Desk
 from mailflow.logs import log
+from mailflow.services.setbacks import is_held
 
 WINDOW = timedelta(minutes=1)
 
@@ -38,14 +39,16 @@ def hold_back_floods(desk: Desk, mails: Sequence[tuple[int, InboundMessage]]) ->
             room[address] -= 1
             if room[address] >= 0:
                 continue
-            row = session.get_one(Inbound, inbound_id)
+            held.append(inbound_id)
+            row = session.get_one(Inbound, inbound_id, with_for_update=True)
+            if not is_held(desk, row):
+                continue  # another worker has taken it over
             row.status, row.attempts = "new", row.attempts - 1
             row.claimed_by = row.claimed_until = None
             row.sender = address
             row.next_attempt_at = now + WINDOW * (1 + waiting[address] // limit)
             row.reason = f"held back: more than {limit} mails a minute from {address}"
             waiting[address] += 1
-            held.append(inbound_id)
     if held:
         log.warning("mail.held_back", mails=len(held))
     return frozenset(held)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -18,6 +19,7 @@ from mailflow.adapters.database import Database, open_database
 from mailflow.adapters.leases import DURATION, hold
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.tables import Event, Inbound, Lease, OutboxMail, Ticket
+from mailflow.core.messages import InboundMessage
 from mailflow.demo.servers import EmbeddedSmtp
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError, MessageError
@@ -56,7 +58,6 @@ class Once:
             act()
 
 
-@open_bug
 @pytest.mark.parametrize(
     "error", [MessageError("parsing took more than 20 s"), RuntimeError("woken too late")]
 )
@@ -89,6 +90,32 @@ def test_an_error_after_the_claim_ran_out_changes_nothing(
         assert session.scalars(select(Inbound.status)).all() == ["done"]
         assert len(session.scalars(select(Ticket.id)).all()) == 1
         assert "agent_problem" not in session.scalars(select(OutboxMail.kind)).all()
+
+
+def test_a_flood_that_is_held_back_after_the_claim_ran_out_is_left_alone(
+    flow_desk_factory: DeskFactory, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = flow_desk_factory(clock=clock, limits={"max_mails_per_sender_and_minute": 1})
+    other = another(desk)
+    other.triager = desk.triager
+    deliver(desk, *(make_mail(subject=f"Export {each}", body="Échec.") for each in range(2)))
+    genuine = reading.parse_message
+
+    def take_over() -> None:
+        clock.advance(seconds=reading.LEASE.total_seconds() + 1)
+        while process_due(other):
+            clock.advance(minutes=2)
+
+    sleep = Once(take_over)
+
+    def parse(*arguments: Any) -> InboundMessage:
+        sleep()
+        return genuine(*arguments)
+
+    monkeypatch.setattr(reading, "parse_message", parse)
+    process_due(desk)
+    with desk.database.read() as session:
+        assert session.scalars(select(Inbound.status)).all() == ["done", "done"]
 
 
 @open_bug
