@@ -163,6 +163,7 @@ _STATEMENTS = (
 # Mistakes of mailflow that these rows show; the row of a mended one must lose its mark.
 NOT_GIVEN_BACK = "the outbox's own claims are not given back when the database returns"
 AGAIN_AND_AGAIN = "a mail whose acceptance cannot be noted is sent again and again"
+BLAMED = "when the database fails ten times over a mail, the mail goes to quarantine"
 LOCKED = _after(_be_impatient, _lock)
 
 FAULTS = (
@@ -177,6 +178,12 @@ FAULTS = (
     *(
         _postgresql(f"PostgreSQL session ended at {start}", at_statement(start, _end_sessions))
         for start in _STATEMENTS
+    ),
+    _postgresql(
+        "PostgreSQL session ended at every INSERT INTO ticket for ten minutes",
+        at_statement("INSERT INTO ticket", _end_sessions, times=1000),
+        lasts=600,
+        bug=BLAMED,
     ),
     _postgresql(
         "PostgreSQL session ended before a note of acceptance", at_content(_end_sessions), repeats=1
