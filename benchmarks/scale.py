@@ -207,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="cost of a mail on a small and a large desk")
     parser.add_argument("--folder", type=Path, help="where the large desk is kept")
     parser.add_argument("--url", help="the large desk's database; by default SQLite in FOLDER")
+    parser.add_argument("--small-url", help="the small desk's database; by default SQLite")
     parser.add_argument("--tickets", type=int, default=1_000_000)
     parser.add_argument("--open", type=int, default=10_000)
     parser.add_argument("--mails", type=int, default=300)
@@ -214,7 +215,7 @@ def main() -> None:
     set_up_logs(Logging(level="error"))
     with tempfile.TemporaryDirectory() as temporary:
         small, large = Path(temporary) / "small", given.folder or Path(temporary) / "large"
-        prepare(small, None, closed=0, still_open=SMALL)
+        prepare(small, given.small_url, closed=0, still_open=SMALL)
         prepare(large, given.url, closed=given.tickets - given.open, still_open=given.open)
         sides = [Side(small), Side(large)]
         sides[1].desk.triager = sides[0].desk.triager

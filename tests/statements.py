@@ -69,7 +69,8 @@ class Recorder:
         seconds = time.perf_counter() - context.begun_at
         key = _LISTS.sub("(…)", text)
         known = self.statements.setdefault(key, Statement(text, parameters))
-        known.text, known.parameters = text, parameters[0] if many else parameters
+        is_list = many and isinstance(parameters, list)
+        known.text, known.parameters = text, parameters[0] if is_list else parameters
         known.count += 1
         known.seconds += seconds
 
