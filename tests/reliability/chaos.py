@@ -13,7 +13,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from mailflow import daemon
-from mailflow.adapters import leases
+from mailflow.adapters import database, leases
 from mailflow.desk import Desk
 from mailflow.services import outbox, reading
 from tests.reliability.children import fork
@@ -55,6 +55,8 @@ class Claims:
         _set(reading, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "CLAIM_MARGIN", timedelta(seconds=self.claim / 3))
+        if hasattr(database, "FROZEN_SECONDS"):
+            _set(database, "FROZEN_SECONDS", max(round(self.claim / 2), 1))
 
 
 def _set(module: ModuleType, name: str, value: object) -> None:
@@ -140,6 +142,15 @@ class Chaos:
 
     def _mark(self, pid: int) -> Path:
         return self.desk.folder / f"{pid}.started"
+
+    def wait_until_started(self, seconds: float) -> None:
+        """Wait until all workers are at work. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while not all(self._mark(worker.pid).exists() for worker in self.workers):
+            if time.monotonic() > until:
+                raise TimeoutError("not all workers started")
+            time.sleep(TICK_SECONDS)
+        self._progress_at = time.monotonic()
 
     def close(self) -> None:
         """End all workers at once, and the connection."""

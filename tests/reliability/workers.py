@@ -36,6 +36,7 @@ from tests.reliability.stage import Round, Servers
 SETTLE_SECONDS = 5  # of the journal: longer than the sink needs, on a busy machine too
 MOST_WAITING = 400  # mails, before fewer come
 STUCK_SECONDS = 180.0  # without progress at the end: then something is left for ever
+START_SECONDS = 180.0
 END_SECONDS = 60.0
 SAY_SECONDS = 15.0
 
@@ -168,6 +169,7 @@ def run(given: argparse.Namespace, servers: Servers) -> int:
     chance = random.Random(given.seed)
     with closing(Chaos(desk, given.workers, claims, chance, triages_apart=given.apart)) as chaos:
         try:
+            chaos.wait_until_started(START_SECONDS)
             make_trouble(chaos, given, mails, lambda line: print(line, flush=True))
             bring_to_an_end(chaos, len(mails))
         except StuckError as error:
