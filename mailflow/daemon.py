@@ -161,7 +161,7 @@ class Daemon:
             self._database_backoff.worked()
         except GatewayError as error:
             log.error("database.failed", error=str(error), again_in=self._database_backoff.failed())
-            self._try_recover()
+            self._pipeline.drop()
         return busy
 
     def close(self) -> None:
@@ -277,21 +277,6 @@ class Daemon:
                         update(table).where(table.claimed_by.in_(dead)).values(claimed_until=now)
                     )
                     log.info("claims.recovered", table=table.__tablename__, workers=len(dead))
-
-    def _try_recover(self) -> None:
-        """After a database failure our own claims are open: let them run out now."""
-        desk = self._desk
-        self._pipeline = Pipeline(desk)
-        try:
-            with desk.database.begin() as session:
-                now = desk.clock()
-                session.execute(
-                    update(Inbound)
-                    .where(Inbound.claimed_by == desk.worker)
-                    .values(claimed_until=now)
-                )
-        except GatewayError:
-            return
 
     def _catch_signals(self) -> None:
         def handle(_number: int, _frame: FrameType | None) -> None:

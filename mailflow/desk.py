@@ -37,6 +37,7 @@ class Desk:
     renderer: Renderer
     clock: Callable[[], datetime] = utc_now
     worker: str = field(default_factory=worker_name)
+    memory: dict[str, object] = field(default_factory=dict, repr=False)  # of this very process
     _policies: dict[str | None, SlaPolicy] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property

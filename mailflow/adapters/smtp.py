@@ -17,13 +17,15 @@ FRESH_SECONDS = 5.0  # a connection used this shortly ago is not asked whether i
 
 
 class _Failpoint(smtplib.SMTP):
-    """Passes a failpoint between a content's final dot and the server's reply to it."""
+    """Knows when a content's final dot was sent, and passes a failpoint before the reply to it."""
 
+    content_sent = False
     _dot_sent = False
 
     def send(self, s: Any) -> None:
         super().send(s)
         self._dot_sent = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
+        self.content_sent = self.content_sent or self._dot_sent
 
     def getreply(self) -> tuple[int, bytes]:
         if self._dot_sent:
@@ -47,7 +49,7 @@ class SmtpGateway:
         self._settings = settings
         self._monotonic = monotonic
         self._used_at = 0.0
-        self._connection: smtplib.SMTP | None = None
+        self._connection: _Failpoint | None = None
 
     def __enter__(self) -> "SmtpGateway":
         return self
@@ -68,7 +70,7 @@ class SmtpGateway:
         a recipient or to the content, `maybe_done` where the reply to the content is missing.
         """
         connection = self._connected()
-        content_begun = False
+        connection.content_sent = False
         try:
             code, reply = connection.mail(sender)
             if code != 250:  # our own address is refused: the server's fault or the operator's
@@ -77,9 +79,10 @@ class SmtpGateway:
             for recipient in recipients:
                 self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
             reach("smtp-rcpt")
-            content_begun = True
             code, reply = connection.data(content)
             reach("smtp-accepted")
+            if not 200 <= code <= 599:  # half a reply, the rest was cut off
+                raise smtplib.SMTPServerDisconnected(f"an incomplete reply: {code}")
             if code != 250:
                 self._fail("DATA", code, reply)
             self._used_at = self._monotonic()
@@ -89,7 +92,8 @@ class SmtpGateway:
             if isinstance(error, smtplib.SMTPDataError):
                 raise _error("DATA", error.smtp_code, error.smtp_error) from error
             raise GatewayError(
-                f"SMTP {self._where()}: {error or type(error).__name__}", maybe_done=content_begun
+                f"SMTP {self._where()}: {error or type(error).__name__}",
+                maybe_done=connection.content_sent,
             ) from error
         except GatewayError:
             self._reset()
@@ -113,7 +117,7 @@ class SmtpGateway:
             except (smtplib.SMTPException, OSError):
                 connection.close()
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self) -> _Failpoint:
         if self._connection is not None:
             if self._monotonic() - self._used_at < FRESH_SECONDS:
                 return self._connection
@@ -131,10 +135,10 @@ class SmtpGateway:
             raise GatewayError(f"SMTP {self._where()}: {what}: {error}") from error
         return self._connection
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self) -> _Failpoint:
         settings = self._settings
         if settings.tls == "tls":
-            connection: smtplib.SMTP = _TlsConnection(
+            connection: _Failpoint = _TlsConnection(
                 settings.host,
                 settings.port,
                 timeout=settings.timeout_seconds,

@@ -119,14 +119,16 @@ def claim_inbound(
     """Claim up to `limit` mails that are due, oldest first; whoever holds a claim works alone.
 
     A claim that ran out (its worker died) may be taken by another, and so may one that reaches
-    too far into the future: then the clock was put back. A mail that was tried before
-    is claimed alone: should it end its worker again, it takes no others with it.
+    too far into the future: then the clock was put back, as it was where a mail came after now. A
+    mail that was tried before is claimed alone: should it end its worker again, it takes no others
+    with it.
     """
     due = (
         select(Inbound.id, Inbound.attempts)
         .where(
             or_(
                 (Inbound.status == "new") & (Inbound.next_attempt_at <= now),
+                (Inbound.status == "new") & (Inbound.received_at > now),
                 (Inbound.status == "processing") & (Inbound.claimed_until <= now),
                 (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
             )

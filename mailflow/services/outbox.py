@@ -1,6 +1,5 @@
 """Send what we owe. A registration that the server accepted starts its ticket's clock."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,14 +23,13 @@ from mailflow.services.client_chase import chase_client
 from mailflow.services.clock import refresh
 from mailflow.services.compose import Surroundings, compose
 from mailflow.services.journal import ask_journal
-from mailflow.services.owe import announcement_of, fetch_announced, owe, tell_agents
+from mailflow.services.owe import announcement_of, fetch_announced, owe
+from mailflow.services.recovery import Accepted, take_up_outbox, unfinished
+from mailflow.services.undelivered import LONGEST_RETRY, fail, retry_later
 
 BATCH = 20
 LEASE = timedelta(seconds=120)
 CLAIM_MARGIN = timedelta(seconds=60)  # longer than sending one mail takes
-FIRST_RETRY = timedelta(seconds=10)
-LONGEST_RETRY = timedelta(minutes=30)
-GIVE_UP_AFTER = timedelta(days=5)  # RFC 5321 section 4.5.4.1
 
 
 class UnmarkedError(GatewayError):
@@ -59,35 +57,56 @@ def send_due(desk: Desk, gateway: SmtpGateway) -> int:
     when the server cannot be used at all; what was claimed is due again after a pause that
     grows. A mail that the server refuses for the moment waits alone.
     """
+    take_up_outbox(desk)
     now = desk.clock()
     with desk.database.begin() as session:
         claimed, accepted = _claim(session, desk, now)
     handled = len(claimed) + len(accepted)
     reach("outbox-claimed")
+    waiting = dict.fromkeys(claimed)  # what is not dealt with yet, in order
     try:
-        mails = _build_all(desk, claimed)
-        for position, due in enumerate(mails):
+        for due in _build_all(desk, claimed):
             structlog.contextvars.bind_contextvars(outbox=due.id)
-            if due.problem is not None:
-                _fail(desk, due.id, due.problem)
-                continue
-            try:
-                if _send(desk, gateway, due):
-                    accepted.append(due.id)
-            except (GatewayError, ConfigError) as error:
-                if isinstance(error, GatewayError) and error.permanent:
-                    _fail(desk, due.id, str(error))
-                    continue
-                if gateway.is_open and not isinstance(error, UnmarkedError):
-                    _retry_later(desk, due.id, error, counts=True)
-                    continue
-                for waiting in mails[position:]:
-                    _retry_later(desk, waiting.id, error, counts=waiting is due)
-                raise
+            _deal_with(desk, gateway, due, accepted, waiting)
+            waiting.pop(due.id, None)
     finally:
         structlog.contextvars.unbind_contextvars("outbox")
+        unfinished(desk).unoffered.update(waiting)
         _follow_up(desk, accepted)
     return handled
+
+
+def _deal_with(
+    desk: Desk, gateway: SmtpGateway, due: Due, accepted: list[int], waiting: dict[int, None]
+) -> None:
+    """Send one mail, or write why not. Raises where the server, or the database, is out of use."""
+    if due.problem is not None:
+        fail(desk, due.id, due.problem)
+        return
+    try:
+        if _send(desk, gateway, due):
+            accepted.append(due.id)
+    except UnmarkedError:
+        waiting.pop(due.id, None)
+        raise
+    except (GatewayError, ConfigError) as error:
+        if isinstance(error, GatewayError) and error.permanent:
+            if NoticeKind(due.kind).is_for_agents:  # their addresses are ours: somebody mends it
+                retry_later(desk, due.id, error, counts=True)
+            else:
+                fail(desk, due.id, str(error))
+            return
+        if isinstance(error, GatewayError) and error.maybe_done:
+            unfinished(desk).doubtful.add(due.id)
+        if gateway.is_open:
+            retry_later(desk, due.id, error, counts=True)
+            unfinished(desk).doubtful.discard(due.id)
+            return
+        for row_id in list(waiting):
+            retry_later(desk, row_id, error, counts=row_id == due.id)
+            del waiting[row_id]
+            unfinished(desk).doubtful.discard(row_id)
+        raise
 
 
 def _claim(session: Session, desk: Desk, now: datetime) -> tuple[list[int], list[int]]:
@@ -101,6 +120,9 @@ def _claim(session: Session, desk: Desk, now: datetime) -> tuple[list[int], list
         .where(
             or_(
                 (OutboxMail.status == "pending") & (OutboxMail.next_attempt_at <= now),
+                (OutboxMail.status == "pending") & (OutboxMail.created_at > now),
+                (OutboxMail.status == "pending")
+                & (OutboxMail.next_attempt_at > now + 2 * LONGEST_RETRY),
                 (OutboxMail.status == "sending") & (OutboxMail.claimed_until <= now),
                 (OutboxMail.status == "sending") & (OutboxMail.claimed_until > now + 2 * LEASE),
             )
@@ -162,9 +184,11 @@ def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> bool:
     if desk.clock() > due.claimed_until - CLAIM_MARGIN:
         return False  # held up for so long that another worker may have taken it over
     reply = gateway.send(desk.config.support.address, due.recipients, due.content)
+    sent_at = desk.clock()
     try:
-        noted = _note_accepted(desk, due, desk.clock())
+        noted = _note_accepted(desk, due, sent_at)
     except GatewayError as error:
+        unfinished(desk).accepted[due.id] = Accepted(sent_at, due.content)
         raise UnmarkedError(f"sent, but not noted as sent: {error}", maybe_done=True) from error
     reach("outbox-marked")
     log.info("mail.sent", kind=due.kind, reply=reply[:80])
@@ -191,6 +215,8 @@ def _follow_up(desk: Desk, ids: Sequence[int]) -> None:
     try:
         _finish_all(desk, ids)
     except GatewayError:
+        for each in ids:
+            unfinished(desk).accepted.setdefault(each, Accepted(None, None))
         raise
     except Exception as error:
         log.warning("outbox.batch_failed", mails=len(ids), error=str(error))
@@ -257,51 +283,3 @@ def _after_sending(
         sent_at,
         inbound_id=row.inbound_id,
     )
-
-
-def _retry_later(
-    desk: Desk, row_id: int, error: GatewayError | ConfigError, *, counts: bool
-) -> None:
-    """Put a mail back, its next attempt later each time, with jitter; after days give it up."""
-    now = desk.clock()
-    with desk.database.begin() as session:
-        row = session.get_one(OutboxMail, row_id)
-        if row.status != "sending" or row.claimed_by != desk.worker:
-            return
-        row.status = "pending"
-        row.claimed_by = row.claimed_until = None
-        row.error = str(error)
-        if counts:
-            row.attempts += 1
-            if isinstance(error, GatewayError) and error.maybe_done:
-                if desk.config.journal is not None:
-                    ask_journal(desk.config.journal, row, now)
-                    return
-                row.maybe_duplicate = True
-        pause = min(
-            FIRST_RETRY * 2 ** min(row.attempts - 1 if row.attempts else 0, 12), LONGEST_RETRY
-        )
-        row.next_attempt_at = now + pause * random.uniform(0.8, 1.2)  # noqa: S311  (jitter)
-        too_old = now - row.created_at > GIVE_UP_AFTER
-    log.warning("outbox.retry", error=str(error))
-    if too_old:
-        _fail(desk, row_id, f"given up after {GIVE_UP_AFTER.days} days: {error}")
-
-
-def _fail(desk: Desk, row_id: int, error: str) -> None:
-    """End a mail that can never be sent, and tell an agent what did not reach whom."""
-    now = desk.clock()
-    with desk.database.begin() as session:
-        row = session.get_one(OutboxMail, row_id)
-        row.status = "failed"
-        row.error = error
-        row.claimed_by = row.claimed_until = None
-        ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
-        reason = f"the mail '{row.kind}' did not reach {row.recipient}: {error}"
-        if ticket is not None:
-            add_event(session, ticket, "not_sent", now, "mailflow", {"reason": reason})
-            if row.kind == NoticeKind.REGISTRATION:
-                ticket.undelivered = True
-        if not NoticeKind(row.kind).is_for_agents:
-            tell_agents(session, desk, reason, f"failed-{row_id}", now, ticket)
-    log.error("outbox.failed", error=error)

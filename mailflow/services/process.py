@@ -30,6 +30,7 @@ from mailflow.services.reading import (
     thread_text,
     with_thread,
 )
+from mailflow.services.recovery import unfinished
 from mailflow.services.setbacks import quarantine, try_again
 
 
@@ -57,6 +58,12 @@ class Pipeline:
             _finish_batch(self._desk, before)
         return following.claimed + (before.claimed if before is not None else 0)
 
+    def drop(self) -> None:
+        """Let go of the batch that was taken: its mails are given back."""
+        before, self._batch = self._batch, None
+        if before is not None:
+            unfinished(self._desk).inbound.update(each.inbound_id for each in before.readings)
+
     def finish(self) -> None:
         """Finish the batch that was taken, and take no other."""
         before, self._batch = self._batch, None
@@ -65,7 +72,11 @@ class Pipeline:
 
 
 def _finish_batch(desk: Desk, batch: Batch) -> None:
-    _process_all(desk, join_triages(batch))
+    try:
+        _process_all(desk, join_triages(batch))
+    except GatewayError:
+        unfinished(desk).inbound.update(each.inbound_id for each in batch.readings)
+        raise
 
 
 def _process_all(desk: Desk, readings: Sequence[Reading]) -> None:

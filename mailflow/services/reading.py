@@ -25,6 +25,7 @@ from mailflow.errors import GatewayError, MessageError
 from mailflow.failpoints import reach
 from mailflow.logs import log
 from mailflow.services.facts import gather
+from mailflow.services.recovery import give_back_inbound, unfinished
 from mailflow.services.setbacks import quarantine, try_again
 from mailflow.services.throttle import hold_back_floods
 
@@ -59,8 +60,18 @@ class Batch:
 
 def take_batch(desk: Desk) -> Batch:
     with desk.database.begin() as session:
+        give_back_inbound(session, desk)
         ids = claim_inbound(session, desk.worker, desk.clock(), LEASE, BATCH)
+    unfinished(desk).inbound.clear()
     reach("process-claimed")
+    try:
+        return _read_batch(desk, ids)
+    except GatewayError:
+        unfinished(desk).inbound.update(ids)
+        raise
+
+
+def _read_batch(desk: Desk, ids: Sequence[int]) -> Batch:
     readings = _read_all(desk, ids)
     if readings:
         held = hold_back_floods(desk, [(each.inbound_id, each.message) for each in readings])

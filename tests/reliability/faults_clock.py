@@ -18,7 +18,6 @@ from tests.reliability.faults_table import (
 )
 from tests.reliability.faults_wire import Call, SmtpReply, SwallowedReply
 
-WAITS = "what was put off waits until the clock has caught up"  # a mistake of mailflow
 HOLDS = (has_struck, gives_nothing_up, tells_the_truth)
 
 
@@ -63,7 +62,6 @@ def _both(name: str, hours: int) -> tuple[Fault, ...]:
             _at(imap, b"UID MOVE", hours),
             heal,
             HOLDS,
-            bug=WAITS if hours < 0 else "",
         ),
         Fault(f"clock jumps {name} at MAIL", _at(smtp, b"MAIL FROM", hours), heal, HOLDS),
         Fault(f"clock jumps {name} at DATA", _at(smtp, b"DATA\r\n", hours), heal, HOLDS),
@@ -73,7 +71,7 @@ def _both(name: str, hours: int) -> tuple[Fault, ...]:
 FAULTS = (
     *_both("an hour ahead", 1),
     *_both("an hour back", -1),
-    Fault("clock jumps an hour back while mails wait", _wait, _put_back, HOLDS, bug=WAITS),
+    Fault("clock jumps an hour back while mails wait", _wait, _put_back, HOLDS),
     Fault(
         "clock jumps an hour back while the journal settles",
         spoil(smtp, SwallowedReply, cut=True),
@@ -81,6 +79,5 @@ FAULTS = (
         HOLDS,
         setting="journal",
         lasts=10,
-        bug=WAITS,
     ),
 )

@@ -160,10 +160,6 @@ _STATEMENTS = (
     "INSERT INTO outbox_mail",
     "UPDATE outbox",
 )
-# Mistakes of mailflow that these rows show; the row of a mended one must lose its mark.
-NOT_GIVEN_BACK = "the outbox's own claims are not given back when the database returns"
-AGAIN_AND_AGAIN = "a mail whose acceptance cannot be noted is sent again and again"
-BLAMED = "when the database fails ten times over a mail, the mail goes to quarantine"
 LOCKED = _after(_be_impatient, _lock)
 
 FAULTS = (
@@ -173,7 +169,6 @@ FAULTS = (
         at_content(_stop),
         holds=(has_struck,),
         repeats=1,
-        bug=NOT_GIVEN_BACK,
     ),
     *(
         _postgresql(f"PostgreSQL session ended at {start}", at_statement(start, _end_sessions))
@@ -183,7 +178,6 @@ FAULTS = (
         "PostgreSQL session ended at every INSERT INTO ticket for ten minutes",
         at_statement("INSERT INTO ticket", _end_sessions, times=1000),
         lasts=600,
-        bug=BLAMED,
     ),
     _postgresql(
         "PostgreSQL session ended before a note of acceptance", at_content(_end_sessions), repeats=1
@@ -193,7 +187,6 @@ FAULTS = (
         "SQLite locked before a note of acceptance",
         _after(_be_impatient, at_content(_lock)),
         repeats=1,
-        bug=NOT_GIVEN_BACK,
     ),
     _database(
         "disk full",
@@ -206,14 +199,12 @@ FAULTS = (
         at_content(_fill_disk),
         setting="small disk",
         repeats=1,
-        bug=NOT_GIVEN_BACK,
     ),
-    _database("database may not grow", _limit_pages, repeats=2, bug=AGAIN_AND_AGAIN),
+    _database("database may not grow", _limit_pages, repeats=2),
     _database(
         "database may not grow for ten minutes",
         _limit_pages,
         repeats=2,
         lasts=600,
-        bug=AGAIN_AND_AGAIN,
     ),
 )

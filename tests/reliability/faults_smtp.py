@@ -50,11 +50,6 @@ MAIL_REFUSED = {  # for good, and it is this mail's matter
     ".": "554 5.7.1 taken for spam",
 }
 CLIENTS = "@client.example"
-# Mistakes of mailflow that these rows show; the row of a mended one must lose its mark.
-NOBODY_TOLD = "a notice to an agent that is refused for good is not tried again: nobody is told"
-LATE = "the pauses between two attempts grow to half an hour, also while the server is away"
-HALF_A_REPLY = "half a reply to the content counts as a refusal: sent again, and not flagged"
-REPEATED = "a mail whose reply stays away is sent more than twice"
 TOGETHER = (has_struck, decides, tells_the_truth)
 BROKEN_OFF = (*TOGETHER, sends_nothing, gives_nothing_up)
 AND_ON = (*TOGETHER, gives_nothing_up)
@@ -95,12 +90,10 @@ FAULTS = (
         _reply(verb, reply, to=CLIENTS, holds=TOGETHER, refused=3)
         for verb, reply in MAIL_REFUSED.items()
     ),
-    _reply("RCPT", MAIL_REFUSED["RCPT"], holds=TOGETHER, refused=3, bug=NOBODY_TOLD),
-    _wire("away for ten minutes", Refused, lasts=600, bug=LATE),
+    _reply("RCPT", MAIL_REFUSED["RCPT"], holds=TOGETHER, refused=3),
+    _wire("away for ten minutes", Refused, lasts=600),
     *(
-        replace(
-            _reply(verb, TEMPORARY[verb], lasts=600, bug=LATE), name=f"SMTP {reply} for ten minutes"
-        )
+        replace(_reply(verb, TEMPORARY[verb], lasts=600), name=f"SMTP {reply} for ten minutes")
         for verb, reply in (("MAIL", "451 at MAIL"), ("RCPT", "450 at RCPT"))
     ),
     *(
@@ -126,7 +119,6 @@ FAULTS = (
             first(1, partial(Cut, "server", count, b"\r\n.\r\n")),
             holds=AND_ON,
             repeats=1,
-            bug=HALF_A_REPLY if count == 2 else "",
         )
         for count in (2, 3, 5)
     ),
@@ -144,7 +136,6 @@ FAULTS = (
         holds=TOGETHER,
         repeats=6,
         unsure=3,
-        bug=REPEATED,
     ),
     _wire(
         "reply to the final dot lost always, with a journal",

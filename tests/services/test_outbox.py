@@ -20,8 +20,9 @@ from mailflow.desk import Desk
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.services import outbox
 from mailflow.services.clock import keep_policy
-from mailflow.services.outbox import GIVE_UP_AFTER, LEASE, send_due
+from mailflow.services.outbox import LEASE, send_due
 from mailflow.services.owe import owe
+from mailflow.services.undelivered import GIVE_UP_AFTER
 from tests.factories_desk import START, DeskFactory, MovableClock
 from tests.servers.scripted import DROP, ScriptedSmtp
 
@@ -153,14 +154,13 @@ def test_a_later_registration_mail_does_not_start_the_clock_again(
 
 
 @pytest.mark.parametrize(
-    ("answers", "maybe_duplicate"),
+    "answers",
     [
-        ({"RCPT": "450 greylisted"}, False),
-        ({".": "451 later"}, False),
-        ({".": DROP}, True),
-        ({"MAIL": DROP}, False),
-        ({"greeting": "421 busy"}, False),
-        ({"MAIL": "550 sender refused"}, False),
+        {"RCPT": "450 greylisted"},
+        {".": "451 later"},
+        {"MAIL": DROP},
+        {"greeting": "421 busy"},
+        {"MAIL": "550 sender refused"},
     ],
 )
 def test_no_mail_accepted_no_clock(
@@ -168,7 +168,6 @@ def test_no_mail_accepted_no_clock(
     clock: MovableClock,
     send: Sending,
     answers: dict[str, str | list[str]],
-    maybe_duplicate: bool,
 ) -> None:
     with ScriptedSmtp(answers) as server:
         desk = desk_factory(clock=clock, smtp={"port": server.port})
@@ -184,12 +183,50 @@ def test_no_mail_accepted_no_clock(
             clock.now = waiting.next_attempt_at
 
     assert (waiting.status, waiting.attempts, waiting.claimed_by) == ("pending", 4, None)
-    assert waiting.maybe_duplicate is maybe_duplicate
+    assert not waiting.maybe_duplicate
     assert waiting.error
-    assert pauses == sorted(pauses)  # each pause longer than the one before
-    assert pauses[0] >= timedelta(seconds=5)
+    assert pauses[0] < pauses[1] < pauses[3]
+    assert timedelta(seconds=5) <= pauses[0]
+    assert pauses[3] < timedelta(seconds=60)  # the server's return is seen within a minute
     ticket = ticket_of(desk, number)
     assert (ticket.registered_at, ticket.due_at) == (None, None)
+
+
+def test_a_mail_that_is_never_confirmed_is_offered_twice_and_somebody_is_told(
+    desk_factory: DeskFactory, clock: MovableClock, send: Sending
+) -> None:
+    with ScriptedSmtp({".": DROP}) as server:
+        desk = desk_factory(clock=clock, smtp={"port": server.port})
+        number = add_mail(desk)
+        for _ in range(3):
+            with suppress(GatewayError):
+                send(desk)
+            clock.advance(minutes=1)
+        offered = [mail for mail in server.mails if CLIENT in str(parsed(mail)["To"])]
+    ended = row(desk, number)
+    assert (ended.status, ended.maybe_duplicate) == ("failed", True)
+    assert "offered twice" in str(ended.error)
+    assert len(offered) == 2
+    assert len({parsed(mail)["Message-ID"] for mail in offered}) == 1
+    assert ticket_of(desk, number).undelivered
+    with desk.database.read() as session:
+        told = session.scalars(select(OutboxMail).where(OutboxMail.kind == "agent_problem")).all()
+    assert told
+
+
+def test_pauses_grow_after_the_first_hour(
+    desk_factory: DeskFactory, clock: MovableClock, send: Sending
+) -> None:
+    with ScriptedSmtp({"RCPT": "450 greylisted"}) as server:
+        desk = desk_factory(clock=clock, smtp={"port": server.port})
+        number = add_mail(desk)
+        begin = clock.now
+        while clock.now < begin + timedelta(hours=6):
+            assert send(desk) == 1
+            clock.now = row(desk, number).next_attempt_at
+        send(desk)
+        pause = row(desk, number).next_attempt_at - clock.now
+    assert timedelta(minutes=20) < pause < timedelta(minutes=40)
 
 
 def test_a_retry_is_the_same_mail(desk_factory: DeskFactory, clock: MovableClock) -> None:
@@ -327,7 +364,7 @@ def test_a_claim_lost_in_the_meantime_is_not_sent(
     assert row(posting, number).claimed_by == "other:2:y"
 
 
-def test_sent_but_not_noted_is_marked_as_a_possible_duplicate(
+def test_sent_but_not_noted_is_noted_as_soon_as_that_can_be(
     posting: Desk, clock: MovableClock, smtp_server: EmbeddedSmtp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk was full just when the server had said yes."""
@@ -342,9 +379,14 @@ def test_sent_but_not_noted_is_marked_as_a_possible_duplicate(
     with SmtpGateway(posting.config.smtp) as gateway:
         with pytest.raises(GatewayError, match="not noted as sent"):
             send_due(posting, gateway)
+        accepted_at = clock()
         clock.advance(minutes=1)
         send_due(posting, gateway)
-    assert row(posting, first).maybe_duplicate
+        send_due(posting, gateway)
+    clients = [each for each in smtp_server.accepted if CLIENT in each.recipients]
+    assert len(clients) == 2
+    assert row(posting, first).sent_at == accepted_at
+    assert not row(posting, first).maybe_duplicate
     assert not row(posting, second).maybe_duplicate
     assert [row(posting, number).status for number in (first, second)] == ["sent", "sent"]
 
