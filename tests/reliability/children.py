@@ -22,6 +22,11 @@ def warm_triager() -> Triager:
     return triager
 
 
+def end_with_servers() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does: its servers are stopped first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def fork(work: Callable[[], None]) -> int:
     """Do `work` in a child process and return its id. It ends with 0, or with 1 where it raised.
 
@@ -33,6 +38,7 @@ def fork(work: Callable[[], None]) -> int:
         return pid
     code = 1
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:

@@ -23,7 +23,7 @@ import mailflow
 from mailflow.logs import set_up_logs
 from mailflow.settings import Logging
 from tests.reliability.checker import Findings, check
-from tests.reliability.children import warm_triager
+from tests.reliability.children import end_with_servers, warm_triager
 from tests.reliability.desk_files import CONFIG, ORGANISATIONS
 from tests.reliability.mails import kind_of, make_mails
 from tests.reliability.random_kills import kill_at_random
@@ -194,6 +194,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failpoint", choices=FAILPOINTS, action="append")
     given = parser.parse_args()
+    end_with_servers()
     set_up_logs(Logging(level="error"))
     settle = SETTLE_SECONDS if given.journal else None
     with Servers(warm_triager(), postgresql=given.postgresql, settle=settle) as servers:

@@ -23,7 +23,7 @@ from mailflow.desk import Desk
 from mailflow.logs import set_up_logs
 from mailflow.services.sweep import sweep
 from mailflow.settings import Logging
-from tests.reliability.children import fork, wait_for
+from tests.reliability.children import end_with_servers, fork, wait_for
 from tests.reliability.stage import Round, Servers
 from tests.services.life import new_ticket, send_all
 
@@ -98,6 +98,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--tickets", type=int, default=200)
     given = parser.parse_args()
+    end_with_servers()
     set_up_logs(Logging(level="error"))
     with Servers(Triager.load(), postgresql=True) as servers:
         desk = servers.new_round()

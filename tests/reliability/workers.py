@@ -28,7 +28,7 @@ from mailflow.logs import set_up_logs
 from mailflow.settings import Logging
 from tests.reliability.chaos import TICK_SECONDS, Chaos, Claims, Count
 from tests.reliability.checker import Findings, check
-from tests.reliability.children import warm_triager
+from tests.reliability.children import end_with_servers, warm_triager
 from tests.reliability.harness import reference, summary
 from tests.reliability.mails import make_mails
 from tests.reliability.stage import Round, Servers
@@ -203,6 +203,7 @@ def main() -> int:
     parser.add_argument("--claim", type=float, default=15.0, help="of a mail, in seconds")
     parser.add_argument("--log", default="error", help="level of what the workers say")
     given = parser.parse_args()
+    end_with_servers()
     set_up_logs(Logging(level=given.log))
     settle = SETTLE_SECONDS if given.journal else None
     with Servers(warm_triager(), postgresql=True, settle=settle) as servers:
