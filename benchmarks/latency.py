@@ -6,8 +6,8 @@ A real Dovecot, an SMTP server that notes the moment of each acceptance, and `ma
 process of its own, as a user starts it, waiting in IDLE. Mails come one by one, seconds apart. The
 floor is a small script in mailflow's place: IDLE, fetch, move, one canned answer, nothing kept.
 Also: start-up, from the start of the process until the answer to a mail that lay there is taken,
-and the resident memory of the daemon afterwards. With FOLDER, the desk is the large one that
-`scale.py` keeps there; its database is used, its configuration is not.
+and what the daemon and its children occupy afterwards. FOLDER is a desk that `fill.py` made with
+`--open 0`: what was open when it was filled would all be overdue today.
 """
 
 import argparse
