@@ -61,10 +61,15 @@ def _pause(row: OutboxMail, now: datetime) -> timedelta:
 
 
 def fail(desk: Desk, row_id: int, error: str) -> None:
-    """End a mail that can never be sent, and tell an agent what did not reach whom."""
+    """End a mail that can never be sent, and tell an agent what did not reach whom.
+
+    Nothing is changed where another worker has taken it over.
+    """
     now = desk.clock()
     with desk.database.begin() as session:
-        row = session.get_one(OutboxMail, row_id)
+        row = session.get_one(OutboxMail, row_id, with_for_update=True)
+        if row.sent_at is not None or row.claimed_by not in (None, desk.worker):
+            return  # we were held up, and another worker has sent it or is at it
         row.status = "failed"
         row.error = error
         row.claimed_by = row.claimed_until = None

@@ -149,6 +149,30 @@ def test_a_mail_is_not_sent_when_its_claim_ran_out_before_the_content(
     assert len(copies) == 1
 
 
+def test_a_refusal_that_comes_after_another_worker_has_sent_ends_nothing(
+    desk_factory: DeskFactory, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+    with EmbeddedSmtp(lambda recipient: "550 no" if recipient in refused else None) as server:
+        desk = desk_factory(clock=clock, smtp={"port": server.port})
+        other = another(desk)
+        number = add_mail(desk)
+
+        def take_over() -> None:
+            clock.advance(seconds=outbox.LEASE.total_seconds() + 1)
+            with SmtpGateway(desk.config.smtp) as gateway:
+                assert send_due(other, gateway) == 1
+            refused.append("claire@client.example")
+
+        sleep = Once(take_over)
+        monkeypatch.setattr(smtp, "reach", lambda name: sleep() if name == "smtp-mail" else None)
+        with SmtpGateway(desk.config.smtp) as gateway:
+            send_due(desk, gateway)
+    with desk.database.read() as session:
+        assert session.get_one(OutboxMail, number).status == "sent"
+        assert "agent_problem" not in session.scalars(select(OutboxMail.kind)).all()
+
+
 @open_bug
 def test_a_mail_that_two_workers_find_in_the_journal_is_noted_once(
     desk_factory: DeskFactory, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
