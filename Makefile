@@ -48,6 +48,7 @@ check: lint types test
 bench: $(READY)
 	@for name in parse deadlines triage throughput latency; do \
 		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@rm -rf build/desk-$(BENCH_TICKETS)
 	@for name in scale sweep; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py \
 		--folder build/desk-$(BENCH_TICKETS) --tickets $(BENCH_TICKETS) || exit 1; done
 
