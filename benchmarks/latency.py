@@ -41,7 +41,7 @@ from story_texts import PROBLEM, TRAINING, VAGUE
 from mailflow.config import load_config
 from mailflow.demo.servers import PASSWORD, free_port
 from tests.servers.certificates import make_certificates
-from tests.servers.dovecot import Dovecot
+from tests.servers.dovecot import MISSING, Dovecot, find_dovecot
 
 ROOT = Path(__file__).resolve().parents[1]
 PAUSES = (0.5, 3.0)  # seconds between two mails, at random
@@ -231,6 +231,9 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=30)
     parser.add_argument("--folder", type=Path, help="a desk that was filled, instead of a new one")
     given = parser.parse_args()
+    if find_dovecot() is None:
+        print(MISSING)
+        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "tls").mkdir()
