@@ -28,6 +28,7 @@ from mailflow.errors import ConfigError, GatewayError
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 BUSY_MILLISECONDS = 30_000
+IDLE_MILLISECONDS = 12_000  # longer than what we do between two statements, proofs by DNS included
 
 
 class Database:
@@ -112,6 +113,8 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         is_remote = parsed.get_backend_name() != "sqlite"  # a file's connection does not go away
         engine = sqlalchemy.create_engine(parsed, pool_pre_ping=is_remote)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "connect", _set_up_postgresql)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             f"database.url: {error}; expected sqlite:///mailflow.db or "
@@ -160,6 +163,14 @@ def _set_up_sqlite(connection: object, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _set_up_postgresql(connection: object, _record: object) -> None:
+    """A worker that is frozen within a transaction does not keep its locks for ever."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MILLISECONDS}")
+    cursor.close()
+    connection.commit()  # type: ignore[attr-defined]
 
 
 def _begin_immediate(connection: sqlalchemy.Connection) -> None:

@@ -62,9 +62,16 @@ class SmtpGateway:
     ) -> None:
         self.close()
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    def send(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        content: bytes,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> str | None:
         """Send one mail and return the server's reply to it: then it has taken it over.
 
+        `may_send` is asked last, right before the content; None is returned where it says no.
         A recipient that the server refuses fails the mail as a whole, before any content is
         sent, so that nobody gets it twice. Raises GatewayError; `permanent` for a 5xx reply to
         a recipient or to the content, `maybe_done` where the reply to the content is missing.
@@ -79,6 +86,9 @@ class SmtpGateway:
             for recipient in recipients:
                 self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
             reach("smtp-rcpt")
+            if not may_send():
+                self._reset()
+                return None
             code, reply = connection.data(content)
             reach("smtp-accepted")
             if not 200 <= code <= 599:  # half a reply, the rest was cut off

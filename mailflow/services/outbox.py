@@ -181,9 +181,15 @@ def _build(session: Session, desk: Desk, row: OutboxMail, surroundings: Surround
 
 
 def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> bool:
-    if desk.clock() > due.claimed_until - CLAIM_MARGIN:
-        return False  # held up for so long that another worker may have taken it over
-    reply = gateway.send(desk.config.support.address, due.recipients, due.content)
+    def is_ours() -> bool:
+        """Whether no other worker can have taken it over while we were held up."""
+        return desk.clock() <= due.claimed_until - CLAIM_MARGIN
+
+    if not is_ours():
+        return False
+    reply = gateway.send(desk.config.support.address, due.recipients, due.content, is_ours)
+    if reply is None:
+        return False
     sent_at = desk.clock()
     try:
         noted = _note_accepted(desk, due, sent_at)
@@ -228,6 +234,8 @@ def mark_sent(desk: Desk, row_id: int, content: bytes | None, sent_at: datetime)
     """Note that the server took a mail at `sent_at`, with all that follows."""
     with desk.database.begin() as session:
         row = session.get_one(OutboxMail, row_id, with_for_update=True)
+        if row.status == "sent":
+            return  # another worker was quicker
         row.sent_at, row.content = sent_at, content
         _finish(session, desk, [row])
 

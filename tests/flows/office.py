@@ -86,7 +86,9 @@ class Post:
     def __init__(self) -> None:
         self.taken: list[Accepted] = []
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    def send(
+        self, sender: str, recipients: Sequence[str], content: bytes, may_send: object = None
+    ) -> str:
         self.taken.append(Accepted(sender, tuple(recipients), content))
         return "250 ok"
 

@@ -130,7 +130,9 @@ class Gateway(FakeGateway):
         super().__init__()
         self._world = world
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    def send(
+        self, sender: str, recipients: Sequence[str], content: bytes, may_send: object = None
+    ) -> str:
         self._world.note_taken(content)
         return super().send(sender, recipients, content)
 

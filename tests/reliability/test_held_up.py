@@ -38,9 +38,6 @@ SECONDS = 60.0
 FREEZE_SECONDS = 15.0  # then it would be for ever
 
 
-open_bug = pytest.mark.xfail(strict=True, reason="not mended yet")
-
-
 def another(desk: Desk) -> Desk:
     """A second worker on the same database."""
     return replace(desk, worker=worker_name())
@@ -118,7 +115,6 @@ def test_a_flood_that_is_held_back_after_the_claim_ran_out_is_left_alone(
         assert session.scalars(select(Inbound.status)).all() == ["done", "done"]
 
 
-@open_bug
 def test_a_mail_is_not_sent_when_its_claim_ran_out_before_the_content(
     desk_factory: DeskFactory,
     clock: MovableClock,
@@ -173,7 +169,6 @@ def test_a_refusal_that_comes_after_another_worker_has_sent_ends_nothing(
         assert "agent_problem" not in session.scalars(select(OutboxMail.kind)).all()
 
 
-@open_bug
 def test_a_mail_that_two_workers_find_in_the_journal_is_noted_once(
     desk_factory: DeskFactory, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +230,6 @@ def databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Database, Datab
         two.close()
 
 
-@open_bug
 @pytest.mark.postgresql
 @pytest.mark.slow
 def test_a_worker_that_is_frozen_within_a_transaction_locks_nobody_out_for_ever(

@@ -30,7 +30,9 @@ class FakeGateway:
     def __init__(self) -> None:
         self.sent: list[tuple[tuple[str, ...], bytes]] = []
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    def send(
+        self, sender: str, recipients: Sequence[str], content: bytes, may_send: object = None
+    ) -> str:
         self.sent.append((tuple(recipients), content))
         return "250 taken"
 

@@ -45,7 +45,7 @@ class DeadlyGateway(FakeGateway):
         super().__init__()
         self.dice = dice
 
-    def send(self, sender, recipients, content):
+    def send(self, sender, recipients, content, may_send=None):
         fate = self.dice.random()
         if fate < 0.004:
             raise Killed
