@@ -55,8 +55,8 @@ class Claims:
         _set(reading, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "CLAIM_MARGIN", timedelta(seconds=self.claim / 3))
-        if hasattr(database, "FROZEN_SECONDS"):
-            _set(database, "FROZEN_SECONDS", max(round(self.claim / 2), 1))
+        if hasattr(database, "IDLE_MILLISECONDS"):  # of a transaction in which nothing is asked
+            _set(database, "IDLE_MILLISECONDS", round(self.claim * 500))
 
 
 def _set(module: ModuleType, name: str, value: object) -> None:
