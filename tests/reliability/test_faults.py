@@ -77,6 +77,8 @@ def rows() -> list[Any]:
     return found
 
 
+# CPython leaves a socket open where the reset comes before the handshake begins
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("fault", rows())
 def test_a_fault_loses_and_doubles_nothing(
     fault: Fault,
