@@ -1,6 +1,7 @@
 """Hand mails to the SMTP server, over one connection for many."""
 
 import base64
+import select
 import smtplib
 import ssl
 import time
@@ -129,7 +130,8 @@ class SmtpGateway:
 
     def _connected(self) -> _Failpoint:
         if self._connection is not None:
-            if self._monotonic() - self._used_at < FRESH_SECONDS:
+            is_fresh = self._monotonic() - self._used_at < FRESH_SECONDS
+            if is_fresh and not _has_news(self._connection):
                 return self._connection
             try:
                 if self._connection.noop()[0] == 250:
@@ -209,6 +211,11 @@ class SmtpGateway:
 
     def _where(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
+
+
+def _has_news(connection: smtplib.SMTP) -> bool:
+    """Whether the server said something unasked, or closed: then it is asked how it stands."""
+    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def _error(verb: str, code: int, reply: bytes | str) -> GatewayError:

@@ -304,16 +304,39 @@ def test_a_mail_that_can_never_be_sent_is_told_to_an_agent(
         assert send(desk) == 0
 
 
-def test_an_agents_mail_that_fails_is_not_told_to_agents(
+def test_an_agents_mail_that_is_refused_is_tried_for_days_and_told_to_nobody(
     desk_factory: DeskFactory, clock: MovableClock, send: Sending
 ) -> None:
-    """Else each failure would owe the next mail to the same dead address."""
+    """Agents' addresses are ours to mend. Told of itself it would owe the next mail, for ever."""
     with ScriptedSmtp({"RCPT": "550 no such user"}) as server:
         desk = desk_factory(clock=clock, smtp={"port": server.port})
         number = add_mail(desk, NoticeKind.AGENT_PROBLEM, reason="x")
         assert send(desk) == 1
         assert send(desk) == 0
+        assert row(desk, number).status == "pending"
+        clock.now += GIVE_UP_AFTER + timedelta(minutes=1)
+        assert send(desk) == 1
+        assert send(desk) == 0
     assert row(desk, number).status == "failed"
+
+
+def test_a_notice_that_never_reached_its_agent_is_told_to_the_others(
+    desk_factory: DeskFactory, clock: MovableClock, send: Sending
+) -> None:
+    with ScriptedSmtp({f"RCPT {ALICE}": "550 no such user"}) as server:
+        desk = desk_factory(clock=clock, smtp={"port": server.port})
+        number = add_mail(desk, NoticeKind.AGENT_NEW)
+        with desk.database.begin() as session:
+            session.get_one(OutboxMail, number).recipient = ALICE
+        send(desk)
+        clock.now += GIVE_UP_AFTER + timedelta(minutes=1)
+        send(desk)
+    assert row(desk, number).status == "failed"
+    with desk.database.read() as session:
+        told = session.scalars(
+            select(OutboxMail.recipient).where(OutboxMail.kind == "agent_problem")
+        ).all()
+    assert told == ["sylvie@support.example"]  # the supervisor
 
 
 def test_after_days_of_trying_a_mail_is_given_up(
