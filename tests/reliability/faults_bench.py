@@ -13,6 +13,7 @@ from typing import Any, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from mailflow.adapters.policies import Policies, load_policies
 from mailflow.adapters.render import Renderer
 from mailflow.adapters.triager import Triager
 from mailflow.core.messages import InboundMessage
@@ -209,7 +210,7 @@ def open_bench(
         factory = DeskFactory(folder, migrated, cast(Triager, Certain()))
         stack.callback(factory.close)
         desk = factory("desk", clock, **wanted)
-        desk.renderer = _renderer(desk.zone.key)
+        desk.renderer, desk.policies = _renderer(desk.zone.key), _policies()
         daemon = Daemon(desk, sweep_seconds=20)
         bench = Bench(box, imap, smtp, sink, certificates, folder, clock, desk, daemon, postgresql)
         stack.callback(daemon.close)
@@ -221,6 +222,12 @@ def open_bench(
 def _renderer(zone: str) -> Renderer:
     """The shipped templates, compiled once for all benches."""
     return Renderer(None, zone)
+
+
+@cache
+def _policies() -> Policies:
+    """The shipped policies, with their calendars."""
+    return load_policies(None)
 
 
 def _journal(box: Box) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Fault:
     holds: tuple[Holds, ...] = ()
     setting: str = "tls"
     needs: str = ""
-    lasts: float = 50.0
+    lasts: float = 40.0
     repeats: int = 0
     refused: int = 0
     unsure: int = 0
