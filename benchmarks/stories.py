@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from story_texts import BLOCKED, PROBLEM, SAYS, TRAINING, VAGUE
 
 from mailflow.adapters.store import Arrived
-from mailflow.adapters.tables import Inbound, OutboxMail, Ticket
+from mailflow.adapters.tables import Inbound, OutboxMail, Reminder, Ticket
 from mailflow.config import load_config
 from mailflow.core.commands import parse_orders
 from mailflow.desk import Desk, open_desk
@@ -32,7 +32,7 @@ from tests.services.life import FakeGateway
 
 CLOSED_WEEK = datetime(2026, 1, 12, tzinfo=UTC)  # a Monday; no holiday until April
 NOW = datetime(2026, 3, 17, 9, 40, tzinfo=UTC)  # a Tuesday, 10:40 in Paris
-TURN = timedelta(minutes=20)  # between two sweeps of the desk that plays
+SECOND = timedelta(seconds=1)  # between two turns of the desk that plays, at least
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAILBOX = ("support@127.0.0.1", "INBOX", 1)
 
@@ -243,13 +243,16 @@ class Play:
             self._turn()
 
     def _times(self, acts: list[tuple[datetime, int, int]]) -> Iterator[datetime]:
-        """The moments at which something happens: acts, and sweeps in between, until NOW."""
+        """The moments at which something happens: acts, and reminders in between, until NOW."""
         now = acts[0][0]
         while now < NOW:
             yield now
-            now += TURN
-            if acts:
-                now = max(min(now, acts[0][0]), self._clock.now + timedelta(seconds=1))
+            with self._desk.database.read() as session:
+                reminder = session.scalar(
+                    select(func.min(Reminder.moment)).where(Reminder.status == "pending")
+                )
+            ahead = [each for each in (reminder, acts[0][0] if acts else None) if each is not None]
+            now = max(min(ahead, default=NOW), now + SECOND)
         yield NOW
 
     def _turn(self) -> None:
