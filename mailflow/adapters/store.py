@@ -128,7 +128,9 @@ def claim_inbound(
         .where(
             or_(
                 (Inbound.status == "new") & (Inbound.next_attempt_at <= now),
-                (Inbound.status == "new") & (Inbound.received_at > now),
+                (Inbound.status == "new")
+                & (Inbound.received_at > now)
+                & (Inbound.next_attempt_at == Inbound.received_at),
                 (Inbound.status == "processing") & (Inbound.claimed_until <= now),
                 (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
             )

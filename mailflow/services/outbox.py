@@ -120,9 +120,11 @@ def _claim(session: Session, desk: Desk, now: datetime) -> tuple[list[int], list
         .where(
             or_(
                 (OutboxMail.status == "pending") & (OutboxMail.next_attempt_at <= now),
-                (OutboxMail.status == "pending") & (OutboxMail.created_at > now),
+                (OutboxMail.status == "pending")  # the clock was put back, and it was never tried
+                & (OutboxMail.created_at > now)
+                & (OutboxMail.next_attempt_at == OutboxMail.created_at),
                 (OutboxMail.status == "pending")
-                & (OutboxMail.next_attempt_at > now + 2 * LONGEST_RETRY),
+                & (OutboxMail.next_attempt_at > now + 1.25 * LONGEST_RETRY),
                 (OutboxMail.status == "sending") & (OutboxMail.claimed_until <= now),
                 (OutboxMail.status == "sending") & (OutboxMail.claimed_until > now + 2 * LEASE),
             )
