@@ -147,9 +147,10 @@ def answer_all(imap_port: int, user: str, smtp_port: int) -> None:
                     f"From: support@support.example\r\nTo: {to}\r\nSubject: Re\r\n\r\nok\r\n",
                 )
                 session.move([uid], "Processed")
-            session.idle()
-            session.idle_check()
-            session.idle_done()
+            if not uids:
+                session.idle()
+                session.idle_check(timeout=2)  # news may have come with the answer to the search
+                session.idle_done()
 
 
 def print_times(name: str, seconds: Sequence[float]) -> None:
