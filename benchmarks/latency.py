@@ -137,6 +137,7 @@ def answer_all(imap_port: int, user: str, smtp_port: int) -> None:
         session.login(user, os.environ[SECRET])
         session.select_folder("INBOX")
         while True:
+            session.noop()  # or the search would not know of the very last mail
             uids = session.search()
             for uid, found in session.fetch(uids, ["BODY.PEEK[]"]).items() if uids else ():
                 mail = message_from_bytes(found[b"BODY[]"])
@@ -149,7 +150,7 @@ def answer_all(imap_port: int, user: str, smtp_port: int) -> None:
                 session.move([uid], "Processed")
             if not uids:
                 session.idle()
-                session.idle_check(timeout=2)  # news may have come with the answer to the search
+                session.idle_check(timeout=2)
                 session.idle_done()
 
 
