@@ -13,7 +13,7 @@ from mailflow.core.decide import Facts
 from mailflow.core.followups import FollowUpRules
 from mailflow.core.guard import may_send_more
 from mailflow.core.messages import InboundMessage, MessageClass
-from mailflow.core.organisations import find_organisation
+from mailflow.core.organisations import Organisation, find_organisation
 from mailflow.core.threads import ThreadRole, bare_subject, find_references, find_tokens
 from mailflow.desk import Desk
 
@@ -56,7 +56,7 @@ def gather(
         outsider=thread is not None and not _belongs(session, thread, address),
         in_agent_thread=thread is not None and thread.role is ThreadRole.AGENT,
         agent=_claimed_agent(desk, message),
-        watchers=_watchers(desk, message),
+        watchers=_watchers(desk, message, organisation),
         bounced=_bounced(session, desk, message),
         in_quota=may_send_more(
             address,
@@ -170,12 +170,9 @@ def _claimed_agent(desk: Desk, message: InboundMessage) -> Agent | None:
     return next((agent for agent in found if agent is not None), None)
 
 
-def _watchers(desk: Desk, message: InboundMessage) -> tuple[str, ...]:
+def _watchers(desk: Desk, message: InboundMessage, home: Organisation | None) -> tuple[str, ...]:
     """Colleagues in To and Cc: only those of the sender's own organisation."""
-    if message.sender is None:
-        return ()
-    home = find_organisation(desk.organisations, message.sender.address)
-    if home is None:
+    if message.sender is None or home is None:
         return ()
     never = desk.config.support.own_addresses | {message.sender.address}
     found = (
