@@ -24,6 +24,7 @@ from mailflow.core import tickets as core
 from mailflow.core.identity import identity_of
 from mailflow.errors import MailflowError
 
+LONGEST_PAUSE = timedelta(minutes=20)  # more than `setbacks.try_again` ever puts a mail off
 LIVE_STATES = ("incomplete", "open", "pending", "resolved", "held")
 
 
@@ -131,6 +132,9 @@ def claim_inbound(
                 (Inbound.status == "new")
                 & (Inbound.received_at > now)
                 & (Inbound.next_attempt_at == Inbound.received_at),
+                (Inbound.status == "new")  # put off after an error, and then the clock was put back
+                & (Inbound.attempts > 0)
+                & (Inbound.next_attempt_at > now + LONGEST_PAUSE),
                 (Inbound.status == "processing") & (Inbound.claimed_until <= now),
                 (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
             )
@@ -275,10 +279,12 @@ def loads_of_agents(session: Session) -> tuple[dict[str, int], dict[str, datetim
         rows = session.execute(
             select(Ticket.agent, func.count(Ticket.id), func.max(Ticket.created_at))
             .where(Ticket.agent.is_not(None), Ticket.state.in_(LIVE_STATES))
-            .group_by(Ticket.agent)
+            .group_by(Ticket.state, Ticket.agent)  # the order of the index: nothing is sorted
         )
         for agent, count, last in rows:
-            counts[str(agent)], latest[str(agent)] = count, last
+            name = str(agent)
+            counts[name] = counts.get(name, 0) + count
+            latest[name] = max(last, latest.get(name, last))
         book.loads = counts, latest
     return book.loads
 

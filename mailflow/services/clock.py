@@ -77,11 +77,15 @@ def _moves(before: str | None, after: str) -> str | None:
 
 
 def deadline(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> Deadline | None:
-    """Return the ticket's deadline from its log; None before its registration was accepted."""
+    """Return the ticket's deadline from its log; None before its registration was accepted.
+
+    Where the clock was put back, the log is ahead of `now`: what it says has happened.
+    """
     if ticket.registered_at is None or ticket.priority is None:
         return None
     events = clock_events(loaded(session).events(ticket.id))
-    return deadline_of(events, policy_of(session, desk, ticket), now)
+    latest = max((each.at for each in events), default=now)
+    return deadline_of(events, policy_of(session, desk, ticket), max(now, latest))
 
 
 def refresh(session: Session, desk: Desk, ticket: Ticket, now: datetime) -> None:

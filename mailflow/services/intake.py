@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
 from mailflow.adapters.imap import Fetched, ImapMailbox
@@ -17,6 +17,7 @@ from mailflow.failpoints import reach
 from mailflow.logs import log
 from mailflow.services.owe import tell_agents
 
+QUESTION_UIDS = 500  # asked about in one statement
 OVERSIZE = "imap-header"  # source of a mail that was too large: its header is all we have
 
 
@@ -55,10 +56,9 @@ def poll(desk: Desk, mailbox: ImapMailbox) -> int:
     settings = desk.config.require_imap()
     mailbox.select(settings.folder)
     uids = mailbox.uids(_first_unknown(desk, mailbox))
-    known = _known_uids(desk, mailbox)
+    known = _known(desk, mailbox, uids)
     if settings.after_processing == "move":
-        left = _known_uids(desk, mailbox, source=OVERSIZE)
-        mailbox.file([uid for uid in uids if uid in known - left])
+        mailbox.file([uid for uid in uids if known.get(uid, OVERSIZE) != OVERSIZE])
     count = 0
     for batch in mailbox.fetch([uid for uid in uids if uid not in known]):
         reach("intake-fetched")
@@ -74,22 +74,31 @@ def _first_unknown(desk: Desk, mailbox: ImapMailbox) -> int:
     """Where to begin: with moved mails the folder is small; with flags, after the last known."""
     if desk.config.require_imap().after_processing == "move":
         return 1
-    known = _known_uids(desk, mailbox)
-    return max(known, default=0) + 1
+    query = select(func.max(MailboxEntry.uid)).where(_is_of(desk, mailbox))
+    with desk.database.read() as session:
+        return (session.scalar(query) or 0) + 1
 
 
-def _known_uids(desk: Desk, mailbox: ImapMailbox, source: str | None = None) -> frozenset[int]:
-    """The UIDs in the ledger; with `source`, only of the mails that were stored under it."""
-    query = select(MailboxEntry.uid).where(
+def _known(desk: Desk, mailbox: ImapMailbox, uids: Sequence[int]) -> dict[int, str]:
+    """Which of `uids` are in the ledger, and the source under which each mail was stored."""
+    query = select(MailboxEntry.uid, Inbound.source).where(_is_of(desk, mailbox))
+    query = query.join(Inbound, Inbound.id == MailboxEntry.inbound_id)
+    found: dict[int, str] = {}
+    with desk.database.read() as session:
+        for start in range(0, len(uids), QUESTION_UIDS):
+            some = uids[start : start + QUESTION_UIDS]
+            rows = session.execute(query.where(MailboxEntry.uid.in_(some)))
+            found.update({row.uid: row.source for row in rows})
+    return found
+
+
+def _is_of(desk: Desk, mailbox: ImapMailbox) -> ColumnElement[bool]:
+    """The condition for the ledger's entries of the mailbox's folder as it is now."""
+    return and_(
         MailboxEntry.mailbox == mailbox.name,
         MailboxEntry.folder == desk.config.require_imap().folder,
         MailboxEntry.uidvalidity == mailbox.uidvalidity,
     )
-    if source is not None:
-        query = query.join(Inbound, Inbound.id == MailboxEntry.inbound_id)
-        query = query.where(Inbound.source == source)
-    with desk.database.read() as session:
-        return frozenset(session.scalars(query))
 
 
 def _arrived(desk: Desk, mailbox: ImapMailbox, mail: Fetched) -> Arrived:

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from mailflow.adapters.smtp import SmtpGateway
 from mailflow.adapters.tables import Inbound
 from mailflow.desk import Desk
+from mailflow.services import process
 from mailflow.services.outbox import send_due
 from mailflow.services.process import Pipeline
 from tests.factories_desk import DeskFactory, MovableClock, deliver
@@ -52,3 +53,15 @@ def test_a_refused_mail_waits(desk_factory: DeskFactory, clock: MovableClock, ho
         with SmtpGateway(desk.config.smtp) as gateway:
             tries = [send_due(desk, gateway) for _ in range(3)]
     assert tries == [1, 0, 0]
+
+
+def test_a_mail_put_off_after_an_error_does_not_wait_for_the_clock_to_catch_up(
+    desk_factory: DeskFactory, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_certain(desk_factory, clock, 1)
+    deliver(desk, make_mail())
+    with monkeypatch.context() as broken:
+        broken.setattr(process, "apply", lambda *_, **__: 1 / 0)
+        assert process_all(desk) == 0
+    clock.advance(hours=-1)
+    assert process_all(desk) == 1

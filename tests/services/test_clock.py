@@ -202,3 +202,15 @@ def test_refreshing_twice_changes_nothing(desk, clock):
         with desk.database.begin() as session:
             refresh(session, desk, session.merge(ticket(desk, number)), clock.now)
     assert rows() == before
+
+
+def test_a_clock_that_was_put_back_stops_no_ticket(desk, clock):
+    number = registered(desk, 1)
+    clock.advance(hours=-1)
+    say(desk, number, "#priority 3 une raison")
+    assert ticket(desk, number).priority == 3
+    clock.advance(hours=2)
+    say(desk, number, "#wait\nUn instant.")
+    clock.advance(hours=-1)
+    say(desk, number, "#resolve\nFait.")
+    assert ticket(desk, number).state == "resolved"

@@ -10,7 +10,7 @@ from mailflow.adapters.tables import Reminder, Ticket
 from mailflow.adapters.urgency import most_urgent
 from mailflow.daemon import Daemon
 from mailflow.services.digest import send_digests
-from mailflow.services.intake import take_in
+from mailflow.services.intake import poll, take_in
 from mailflow.services.process import process_due
 from mailflow.services.sweep import sweep
 from tests.factories_desk import deliver
@@ -92,3 +92,41 @@ def test_a_scan_is_seen(recorder):
         session.execute(select(Reminder.id).where(late)).all()
     ((text, plan),) = plans(recorder)
     assert "reminder.done_at" in text and "SCAN reminder" in plan
+
+
+class MailboxWith:
+    """A folder with these UIDs and nothing to fetch."""
+
+    name, uidvalidity = "box", 1
+
+    def __init__(self, *uids):
+        self._uids = list(uids)
+        self.filed = []
+
+    def select(self, folder):
+        pass
+
+    def uids(self, first):
+        return [uid for uid in self._uids if uid >= first]
+
+    def fetch(self, uids):
+        return []
+
+    def file(self, uids):
+        self.filed += uids
+
+
+@pytest.mark.parametrize("way", ["move", "flag"])
+def test_a_poll_asks_about_the_mails_that_lie_there_only(desk_factory, way):
+    desk = desk_factory(imap={"after_processing": way})
+    arrived = [
+        Arrived(mail(uid, "s", "t"), "imap", ("box", "INBOX", 1, uid)) for uid in range(1, 60)
+    ]
+    take_in(desk, arrived)
+    recorder = Recorder(desk.database.engine)
+    recorder.is_on = True
+    mailbox = MailboxWith(7, 9, 60)
+    poll(desk, mailbox)
+    assert mailbox.filed == ([7, 9] if way == "move" else [])
+    asked = [each.text for each in recorder.statements.values() if "mailbox_entry" in each.text]
+    assert asked and all("uid IN" in text or "max(" in text for text in asked)
