@@ -36,7 +36,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(mailflow_read=True)
+        self._reading = engine.execution_options(mailflow_begin="BEGIN")
+        self._single = engine.execution_options(mailflow_begin=None)
         self._thread_key: bytes | None = None
 
     @property
@@ -72,7 +73,7 @@ class Database:
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Commit one statement on its own; return how many rows it changed. Raises as `begin`."""
         try:
-            with self.engine.begin() as connection:
+            with self._single.begin() as connection:
                 return connection.execute(statement, values).rowcount
         except DBAPIError as error:
             raise GatewayError(f"the database failed: {error.orig}") from error
@@ -174,6 +175,10 @@ def _set_up_postgresql(connection: object, _record: object) -> None:
 
 
 def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-    """Take the write lock at once, so that two writers wait instead of failing half-way."""
-    reading = connection.get_execution_options().get("mailflow_read", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    """Take the write lock at once, so that two writers wait instead of failing half-way.
+
+    A statement on its own needs no BEGIN: SQLite commits it as it ends.
+    """
+    begin = connection.get_execution_options().get("mailflow_begin", "BEGIN IMMEDIATE")
+    if begin is not None:
+        connection.exec_driver_sql(begin)

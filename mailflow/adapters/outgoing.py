@@ -115,15 +115,17 @@ def clean_header(value: str) -> str:
     Line breaks, controls and invisible or direction-changing characters become spaces or go;
     encoded words lose their meaning; what is too long is cut.
     """
-    kept = "".join(
-        " " if character in "\r\n\t\v\f\x85\u2028\u2029" else character
-        for character in value
-        if character in "\r\n\t\v\f\x85\u2028\u2029"
-        or unicodedata.category(character) not in _INVISIBLE
-    )
+    is_visible = value.isascii() and value.isprintable()
+    kept = value if is_visible else "".join(map(_visible, value))
     kept = re.sub(r"=(?=\?)", "= ", kept)
     line = " ".join(kept.split())
     return line if len(line) <= LONGEST_HEADER else line[: LONGEST_HEADER - 1].rstrip() + "…"
+
+
+def _visible(character: str) -> str:
+    if character in "\r\n\t\v\f\x85\u2028\u2029":
+        return " "
+    return "" if unicodedata.category(character) in _INVISIBLE else character
 
 
 def clean_message_id(value: str) -> str | None:

@@ -17,7 +17,13 @@ from zoneinfo import ZoneInfo
 
 from babel.core import UnknownLocaleError
 from babel.dates import format_datetime
-from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import (
+    ChoiceLoader,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateNotFound,
+)
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -65,10 +71,12 @@ class Renderer:
             autoescape=False,  # plain text; the HTML environment escapes
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # read once, as words.toml is
         )
         self._html = ImmutableSandboxedEnvironment(
-            loader=loader, undefined=StrictUndefined, autoescape=True
+            loader=loader, undefined=StrictUndefined, autoescape=True, auto_reload=False
         )
+        self._html_templates: dict[str, Template] = {}
         self.languages = _find_languages(places)
         self._words = {name: _load_words(folder, name) for name in sorted(self.languages)}
         for environment in (self._text, self._html):
@@ -124,10 +132,10 @@ class Renderer:
         return text
 
     def _render_html(self, name: str, text: str, context: Mapping[str, Any]) -> str:
-        try:
-            template = self._html.get_template(name)
-        except TemplateNotFound:
-            template = self._html.get_template("layout.html")
+        template = self._html_templates.get(name)
+        if template is None:
+            template = self._html.select_template([name, "layout.html"])
+            self._html_templates[name] = template
         return template.render({**context, "text": text, "blocks": split_blocks(text)})
 
 

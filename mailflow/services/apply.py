@@ -1,7 +1,7 @@
 """Carry a decision out: ticket, events and outbox rows, all in the caller's transaction."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,6 @@ from mailflow.core.decisions import Decision, NewTicket, Step
 from mailflow.core.summary import summarise
 from mailflow.core.threads import bare_subject
 from mailflow.core.tickets import Action, State, next_state
-from mailflow.core.triage import Triage
 from mailflow.desk import Desk
 from mailflow.services.client_chase import chase_client
 from mailflow.services.clock import keep_policy, refresh
@@ -197,8 +196,10 @@ def _assign(session: Session, desk: Desk, ticket: Ticket, known: str | None, now
 
 def _plain(value: Any) -> Any:
     """Return what JSON can hold: triage results become tables."""
-    if isinstance(value, Triage):
-        return asdict(value)
+    if is_dataclass(value):  # `dataclasses.asdict` would copy each leaf as well
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
     return value
