@@ -41,30 +41,38 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
+def _for_lower_case(pattern: str) -> re.Pattern[str]:
+    """For texts in lower case: several times faster than ignoring the case at each letter."""
+    return re.compile(pattern, re.DOTALL)
+
+
 _AUTO_HEADERS = tuple((name, _compiled(p), why) for name, p, why in AUTO_REPLY_HEADERS)
 _CHALLENGE_HEADERS = tuple((name, _compiled(p)) for name, p in CHALLENGE_HEADERS)
 _LIST_HEADERS = tuple((name, _compiled(p)) for name, p in LIST_HEADERS)
 _AUTO_SUBJECT = _compiled(AUTO_REPLY_SUBJECT)
-_ABSENCE = tuple(map(_compiled, ABSENCE_TEXT))
-_ABSENCE_MORE = tuple(map(_compiled, ABSENCE_MORE))
-_AUTOMATIC = _compiled(AUTOMATIC_TEXT)
-_NO_ANSWER = _compiled(NO_ANSWER_TEXT)
+_ABSENCE = tuple(map(_for_lower_case, ABSENCE_TEXT))
+_ABSENCE_MORE = tuple(map(_for_lower_case, ABSENCE_MORE))
+_AUTOMATIC = _for_lower_case(AUTOMATIC_TEXT)
+_NO_ANSWER = _for_lower_case(NO_ANSWER_TEXT)
 _RECEIPT_SUBJECT = _compiled(RECEIPT_SUBJECT)
 _RECEIPT_TEXT = _compiled(RECEIPT_TEXT)
-_CHALLENGE_MORE = _compiled(CHALLENGE_MORE)
-_CHALLENGE_LINK = _compiled(CHALLENGE_LINK)
-_CHALLENGE_TEXT = _compiled(CHALLENGE_TEXT)
-_CHALLENGE_SUBJECT = _compiled(CHALLENGE_SUBJECT)
-_REPORTS = re.compile(
+_CHALLENGE_MORE = _for_lower_case(CHALLENGE_MORE)
+_CHALLENGE_LINK = _for_lower_case(CHALLENGE_LINK)
+_CHALLENGE_TEXT = _for_lower_case(CHALLENGE_TEXT)
+_CHALLENGE_SUBJECT = _for_lower_case(CHALLENGE_SUBJECT)
+_REPORTS = _for_lower_case(
     r"\b(?:ne fonctionne|échoue|fails?|wrong|bug|not working|doesn't work|ne marche|mise à jour|"
-    r"module|erreur \d|error \d|can you (?:fix|help|look))\b",
-    re.IGNORECASE,
+    r"module|erreur \d|error \d|can you (?:fix|help|look))\b"
 )
-_TALKS_BUSINESS = re.compile(
+_TALKS_BUSINESS = _for_lower_case(
     r"\?|\b(?:error|erreur|bug|problème|issue|impossible de|cannot|can't|ne fonctionne|logiciel|"
     r"mise à jour|échoue|fails?|wrong|not working|doesn't work|ne marche|module|"
-    r"screen|écran|capture|ticket)\b",
-    re.IGNORECASE,
+    r"screen|écran|capture|ticket)\b"
+)
+_ASKS_OF_US = _for_lower_case(
+    r"\b(?:pouvez-vous|pourriez-vous|could you|can you|would you|j['’]ai (?:un|une|besoin)|"
+    r"i (?:have|need|would like)|nous avons|we have|je (?:souhaite|voudrais|vous)(?! (?:répond|"
+    r"recontact|remercie))|clos|clôtur|close the)"
 )
 
 
@@ -122,19 +130,18 @@ def _challenge(mail: Evidence) -> Verdict | None:
             return Verdict(MessageClass.CHALLENGE, f"header {name}")
     domains = [address.rpartition("@")[2] for address in mail.senders]
     known = any(d == s or d.endswith(f".{s}") for d in domains for s in CHALLENGE_SENDERS)
-    text = mail.new_text[:MAX_TEXT]
-    says = _CHALLENGE_TEXT.search(text) is not None
-    if known and (says or _CHALLENGE_SUBJECT.search(mail.subject)):
+    written = mail.new_text[:MAX_TEXT]
+    text = written.lower()
+    has_subject = _CHALLENGE_SUBJECT.search(mail.subject.lower()) is not None
+    links = _CHALLENGE_LINK.search(text) is not None
+    # What the text says is looked at last: the dearest, and few mails have another sign.
+    says = (known or links or has_subject) and _CHALLENGE_TEXT.search(text) is not None
+    if known and (says or has_subject):
         return Verdict(MessageClass.CHALLENGE, "sent by a challenge-response service")
-    if says and _CHALLENGE_LINK.search(text):
+    if says and links:
         return Verdict(MessageClass.CHALLENGE, "links to a challenge-response service")
-    has_link = "http://" in text or "https://" in text or "text/html" in mail.part_types
-    if (
-        says
-        and has_link
-        and _CHALLENGE_SUBJECT.search(mail.subject)
-        and _CHALLENGE_MORE.search(text)
-    ):
+    has_link = "http://" in written or "https://" in written or "text/html" in mail.part_types
+    if says and has_subject and has_link and _CHALLENGE_MORE.search(text):
         return Verdict(MessageClass.CHALLENGE, "asks the sender to prove that he is a person")
     return None
 
@@ -167,7 +174,7 @@ def _auto_subject(mail: Evidence) -> Verdict | None:
     if _RECEIPT_SUBJECT.search(mail.subject) and _RECEIPT_TEXT.search(mail.text[:MAX_TEXT]):
         return Verdict(MessageClass.AUTO_REPLY, "read receipt in words")
     match = _AUTO_SUBJECT.search(mail.subject)
-    if match is None or _REPORTS.search(mail.new_text[:MAX_TEXT]):
+    if match is None or _REPORTS.search(mail.new_text[:MAX_TEXT].lower()):
         return None
     return Verdict(MessageClass.AUTO_REPLY, f"subject begins {match.group()[:40]!r}")
 
@@ -182,14 +189,14 @@ def _suppressed(mail: Evidence) -> Verdict | None:
     if not values:
         return None
     null_path = any(value.strip() in ("<>", "") for value in mail.values("return-path"))
-    if null_path or _AUTOMATIC.search(mail.new_text[:MAX_TEXT]):
+    if null_path or _AUTOMATIC.search(mail.new_text[:MAX_TEXT].lower()):
         return Verdict(MessageClass.AUTO_REPLY, "X-Auto-Response-Suppress on an automatic mail")
     return None
 
 
 def _absence(mail: Evidence) -> Verdict | None:
     """An out-of-office text: it opens with the absence, says more of it, and asks nothing."""
-    text = mail.new_text.strip()[:MAX_TEXT]
+    text = mail.new_text.strip()[:MAX_TEXT].lower()
     if not text or len(text) > 1800:
         return None
     opening = text[:260]
@@ -201,20 +208,10 @@ def _absence(mail: Evidence) -> Verdict | None:
         return Verdict(MessageClass.AUTO_REPLY, "absence told with an empty return path")
     if _TALKS_BUSINESS.search(text) or subject_is_forward(mail.subject):
         return None
-    if more and (len(text) < 900) and not _asks_of_us(text):
+    # A person who mentions an absence mostly also wants something of the desk.
+    if more and (len(text) < 900) and not _ASKS_OF_US.search(text):
         return Verdict(MessageClass.AUTO_REPLY, "out-of-office text")
     return None
-
-
-def _asks_of_us(text: str) -> bool:
-    """A person who mentions an absence mostly also wants something of the desk."""
-    return re.search(
-        r"\b(?:pouvez-vous|pourriez-vous|could you|can you|would you|j['’]ai (?:un|une|besoin)|"
-        r"i (?:have|need|would like)|nous avons|we have|je (?:souhaite|voudrais|vous)(?! (?:répond|"
-        r"recontact|remercie))|clos|clôtur|close the)",
-        text,
-        re.IGNORECASE,
-    ) is not None  # fmt: skip
 
 
 def _machine_sender(mail: Evidence) -> Verdict | None:
@@ -228,7 +225,7 @@ def _machine_sender(mail: Evidence) -> Verdict | None:
     null_path = any(value.strip() == "<>" for value in mail.values("return-path"))
     if null_path:
         return Verdict(MessageClass.AUTO_REPLY, "empty return path (RFC 3834 section 2)")
-    text = mail.new_text[:MAX_TEXT]
+    text = mail.new_text[:MAX_TEXT].lower()
     if "?" in text or len(mail.new_text) > MAX_TEXT:
         return None
     if _AUTOMATIC.search(text) or (_NO_ANSWER.search(text) and not _TALKS_BUSINESS.search(text)):

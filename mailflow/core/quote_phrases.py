@@ -15,16 +15,17 @@ ATTRIBUTION_STARTS = (
     "fre.", "lør.", "søn.", "mån", "tis", "tors", "lör", "sön",
 )  # fmt: skip
 
-# Verbs of writing: one of these makes a line that has a date or an address an attribution.
+# Verbs of writing, lower case: one of these makes a line that has a date or an address an
+# attribution.
 WROTE = (
     r"wrote", r"writes", r"sent", r"said", r"a\s+[ée]crit", r"[ée]crit", r"a\s+envoy[ée]",
     r"a\s+r[ée]pondu", r"schrieb", r"geschrieben", r"schreibt", r"escribi[óo]", r"ha\s+escrito",
     r"escreveu", r"ha\s+scritto", r"scrive", r"scriveva", r"schreef", r"geschreven", r"skrev",
     r"skreiv", r"kirjoitti", r"napisał(?:\(a\)|a)?", r"pisze", r"napsal(?:\(a\)|a)?",
     r"napísal(?:\(a\)|a)?", r"пишет", r"писал", r"написал(?:\(а\)|а)?", r"написав(?:\(ла\))?",
-    r"写道", r"寫道", r"写了", r"のメール", r"書きました", r"作成", r"작성", r"đã\s+viết", r"yazdı",
-    r"yazmış", r"írta", r"έγραψε", r"a\s+scris", r"va\s+escriure", r"je\s+napisao", r"כתב",
-    r"menulis", r"пише", r"ha\s+escrit", r"je\s+napisala", r"님이", r"napsala", r"Folgendes",
+    r"写道", r"寫道", r"写了", r"のメール", r"書きました", r"作成", r"작성", r"đã\s+viết", r"yazd[ıi]",
+    r"yazm[ıi]ş", r"írta", r"έγραψε", r"a\s+scris", r"va\s+escriure", r"je\s+napisao", r"כתב",
+    r"menulis", r"пише", r"ha\s+escrit", r"je\s+napisala", r"님이", r"napsala", r"folgendes",
     r"rašė", r"rakstīja", r"kirjutas", r"idatzi\s+du", r"escribio",
 )  # fmt: skip
 

@@ -60,8 +60,9 @@ _REPLY_ABOVE = re.compile(
     r".{0,80}$",
     re.IGNORECASE,
 )
-_ENDS_WITH_VERB = re.compile(rf"\b{_VERB}\s{{0,3}}[:：]?[\s*_>-]{{0,12}}$", re.IGNORECASE)
-_HAS_VERB = re.compile(rf"(?:\b|(?<=\s)){_VERB}(?!\w)", re.IGNORECASE)
+# These two meet text in lower case: several times faster than ignoring the case at each letter.
+_ENDS_WITH_VERB = re.compile(rf"\b{_VERB}\s{{0,3}}[:：]?[\s*_>-]{{0,12}}$")
+_HAS_VERB = re.compile(rf"(?:\b|(?<=\s)){_VERB}(?!\w)")
 _CJK_VERB = re.compile(r"(?:写道|寫道|写了|のメール|書きました|작성)[^:：]{0,20}[:：]\s*$")
 _ENDS_WITH_COLON = re.compile(r"[:：][\s*_-]{0,6}$")
 _ADDRESS = re.compile(r"[^\s<>@\"'()\[\]]{1,64}@[\w.-]{1,120}")
@@ -152,14 +153,14 @@ def _find_attribution(lines: Sequence[str], index: int, quoted_after: int) -> Op
     line = lines[index]
     if _DASHED_VERB.match(line):
         return Opening(Kind.ATTRIBUTION, 1)
-    shared = _SHARED_LINE.match(line)
+    shared = _SHARED_LINE.match(line) if line.rstrip().endswith(":") else None
     if (
         shared is not None
         and shared.group(1).strip(" -")
         and _is_next(lines, index + 1, quoted_after)
     ):
         return Opening(Kind.ATTRIBUTION, 1, shared.group(1).rstrip(" -"))
-    if _START.match(line) or "@" in line or _HAS_VERB.search(line[-80:]):
+    if _START.match(line) or "@" in line or _HAS_VERB.search(line[-80:].lower()):
         length = _attribution_length(lines, index, quoted_after)
         if length:
             return Opening(Kind.ATTRIBUTION, length)
@@ -206,7 +207,8 @@ def _is_next(lines: Sequence[str], position: int, quoted_after: int) -> bool:
 
 def _is_attribution(text: str, quote_follows: bool) -> bool:
     ends = _ENDS_WITH_COLON.search(text) is not None
-    verb_at_end = _ENDS_WITH_VERB.search(text) is not None or _CJK_VERB.search(text) is not None
+    lower = text.lower()
+    verb_at_end = _ENDS_WITH_VERB.search(lower) is not None or _CJK_VERB.search(text) is not None
     if not ends and not verb_at_end:
         return quote_follows and _BARE_DATE_ADDRESS.match(text) is not None
     address = _ADDRESS.search(text) is not None
@@ -217,7 +219,7 @@ def _is_attribution(text: str, quote_follows: bool) -> bool:
     proofs = address + (_CLOCK.search(text) is not None and dated) + quote_follows
     if verb_at_end and (ends or (starts and dated)):
         return (proofs >= 1 and (starts or address)) or (quote_follows and len(text) < 120)
-    if _HAS_VERB.search(text):
+    if _HAS_VERB.search(lower):
         return dated and (address or (starts and proofs >= 1))
     if _QUOTING.match(text):
         return address or quote_follows

@@ -15,6 +15,7 @@ _LIST_RULE = re.compile(r"^_{2,80}\s*$")
 _POSTSCRIPT = re.compile(
     r"^\W{0,3}(?:P\.?\s?S\.?|post-?scriptum|N\.?B\.?)\s?[:.\-–]", re.IGNORECASE
 )
+_DIGIT = re.compile(r"\d")
 _PHONE = re.compile(
     r"(?:\+|\b0|\(0?\d{1,4}\))[\d\s().\-/]{7,20}\d|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b|"
     r"\b\d{2}(?:[. ]\d{2}){4}\b"
@@ -39,14 +40,13 @@ _COMPANY = re.compile(
     r"\b(?:S\.?A\.?S?\.?|SARL|SASU|EURL|GmbH|Ltd|Limited|Inc|LLC|Corp|SpA|S\.r\.l|B\.?V|"
     r"SIRET|RCS|TVA)\b"
 )
-_TITLE = re.compile(
+_TITLE = re.compile(  # for text in lower case
     r"\b(?:direct(?:eur|rice|or)|responsable|ing[ée]nieur|engineer|manager|chef|charg[ée]e?|"
     r"assistante?"
-    r"|consultante?|technicien(?:ne)?|comptable|g[ée]rante?|pr[ée]sidente?|CEO|CTO|CFO|DSI|DAF|DRH|"
+    r"|consultante?|technicien(?:ne)?|comptable|g[ée]rante?|pr[ée]sidente?|ceo|cto|cfo|dsi|daf|drh|"
     r"head of|officer|administrat(?:eur|rice|or)|developer|d[ée]veloppeu(?:r|se)|analyst[e]?|lead|"
     r"service|d[ée]partement|department|team|[ée]quipe|support|sales|gestionnaire|secr[ée]taire|"
-    r"coordinat(?:eur|rice|or)|acheteu(?:r|se)|controller|contr[ôo]leu(?:r|se)|architect[e]?)\b",
-    re.IGNORECASE,
+    r"coordinat(?:eur|rice|or)|acheteu(?:r|se)|controller|contr[ôo]leu(?:r|se)|architect[e]?)\b"
 )
 _IMAGE = re.compile(
     r"^\W{0,3}(?:\[?(?:cid|image|logo|inline image)[:\s].{0,120}\]?|\[.{0,100}\])\W{0,3}$", re.I
@@ -97,13 +97,21 @@ def is_thanks(line: str) -> bool:
 def _strength(line: str) -> int:
     """How much a line looks like a signature's: 2 a contact, 1 a title or firm, 0 no sign."""
     text = line.strip()
-    if _CONTACT.match(text) or _PHONE.search(text) or _IMAGE.match(text):
+    has_digit = _DIGIT.search(text) is not None
+    if _CONTACT.match(text) or (has_digit and _PHONE.search(text)) or _IMAGE.match(text):
         return 2
-    if len(text) < 90 and (_URL.search(text) or _POSTCODE.search(text) or _STREET.match(text)):
+    if len(text) < 90 and _has_url(text):
         return 2
-    if len(text) < 70 and (_COMPANY.search(text) or _TITLE.search(text)):
+    if len(text) < 90 and has_digit and (_POSTCODE.search(text) or _STREET.match(text)):
+        return 2
+    if len(text) < 70 and (_COMPANY.search(text) or _TITLE.search(text.lower())):
         return 1
     return 0
+
+
+def _has_url(text: str) -> bool:
+    may = "@" in text or "://" in text or "www." in text.lower()
+    return may and _URL.search(text) is not None
 
 
 def _is_short(line: str) -> bool:
@@ -113,8 +121,10 @@ def _is_short(line: str) -> bool:
 
 def _is_sentence(line: str) -> bool:
     text = line.strip()
-    if _strength(text) == 2 and len(text) < 80:
-        return False
+    return _reads_like_sentence(text) and not (len(text) < 80 and _strength(text) == 2)
+
+
+def _reads_like_sentence(text: str) -> bool:
     words = text.split()
     if len(words) >= 6 and _VERBISH.search(text):
         return True
