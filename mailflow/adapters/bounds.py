@@ -19,7 +19,7 @@ _NUMBER = re.compile(rb"\d{6}")
 _BOUNDARY = re.compile(rb"boundary\s{0,9}=\s{0,9}\"?([^\"\s;]{1,200})", re.IGNORECASE)
 _DELIMITER = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200})")
 _MIME_HEADER = re.compile(
-    rb"(?<=[\r\n])content-(?:type|disposition|id|description)[ \t]{0,20}:", re.IGNORECASE
+    rb"[\r\n]content-(?:type|disposition|id|description)[ \t]{0,20}:", re.IGNORECASE
 )
 _CONTINUED = re.compile(rb"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*")
 
@@ -133,7 +133,7 @@ def _limit_parts(body: bytes, content_type: str, defects: list[str]) -> bytes:
     """Cut after a thousand parts, and below sixty levels."""
     if body.count(b"\n--") > MAX_BOUNDARY_LINES:
         body = _cut_parts(body, content_type, defects)
-    declared = list(_BOUNDARY.finditer(body))
+    declared = list(_BOUNDARY.finditer(body)) if b"boundary" in body.lower() else []
     if len(declared) > MAX_BOUNDARIES:
         defects.append(f"more than {MAX_BOUNDARIES} nested multiparts: the rest is not read")
         cut = declared[MAX_BOUNDARIES].start()

@@ -56,7 +56,9 @@ def clean_text(text: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         text = text.translate(_NOT_TEXT)
-    if not text.isascii():
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
         text = _SURROGATES.sub("\ufffd", text)
     return text
 

@@ -27,6 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _ENCODED_GAP = re.compile(r"(\?=)[ \t\r\n]+(=\?)")
 _ENCODED_GLUED = re.compile(r'(?<=[^\s(",])(=\?[\w.:*-]{1,40}\?[bBqQ]\?)')
 _RAW_IN_WORD = re.compile(r"=\?([\w.:*-]{1,40})\?[qQ]\?([^?]{0,400})\?=")
+_SPLIT_WORD = re.compile(r"(=\?([\w.:-]{1,40})\?[qQ]\?[^?]{0,800})\?==\?\2\?[qQ]\?")
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,990})>")
 _BARE_ID = re.compile(r"[^\s<>,;]{1,500}@[^\s<>,;]{1,490}")
 RawHeader = tuple[str, bytes]
@@ -132,10 +133,14 @@ def decode_value(value: bytes) -> str:
 
     Source: RFC 2047; broken encoded words are left as they stand.
     """
-    text = _FOLD.sub(" ", decode_raw(value)) if value else ""
+    text = decode_raw(value)
+    if "\n" in text or "\r" in text:
+        text = _FOLD.sub(" ", text)
     if "=?" in text:
         text = decode_words(text)
-    return _CONTROL.sub(" ", text).strip()
+    if not text.isprintable():  # only then is there any control character
+        text = _CONTROL.sub(" ", text)
+    return text.strip()
 
 
 def decode_words(text: str) -> str:
@@ -164,7 +169,7 @@ def decode_words(text: str) -> str:
 
 def _join_split_characters(text: str) -> str:
     """Join neighbouring base64 words of one charset: some cut a character in two."""
-    return re.sub(r"(=\?([\w.:-]{1,40})\?[qQ]\?[^?]{0,800})\?==\?\2\?[qQ]\?", r"\1", text)
+    return _SPLIT_WORD.sub(r"\1", text)
 
 
 def parse_message_ids(value: str) -> tuple[str, ...]:

@@ -28,7 +28,10 @@ _FUNCTION_WORDS = {
     "pt": "o os as de do da dos das que e em um uma é não por com para se na no mais como mas foi ao "
     "ele está obrigado olá bom dia tenho posso quando também você seu sua muito isso",
 }
-_SETS = {code: frozenset(words.split()) for code, words in _FUNCTION_WORDS.items()}
+_LANGUAGES_OF: dict[str, list[str]] = {}  # a function word → the languages that have it
+for _code, _words in _FUNCTION_WORDS.items():
+    for _word in frozenset(_words.split()):
+        _LANGUAGES_OF.setdefault(_word, []).append(_code)
 _SCRIPTS = (
     (re.compile("[\u3040-\u30ff]"), "ja"),
     (re.compile("[\uac00-\ud7af]"), "ko"),
@@ -37,6 +40,10 @@ _SCRIPTS = (
     (re.compile("[\u0600-\u06ff]"), "ar"),
     (re.compile("[\u0370-\u03ff]"), "el"),
     (re.compile("[\u0e00-\u0e7f]"), "th"),
+)
+_OTHER_SCRIPT = re.compile(
+    "[\u3040-\u30ff\uac00-\ud7af\u4e00-\u9fff\u0590-\u05ff\u0600-\u06ff\u0370-\u03ff"
+    "\u0e00-\u0e7f\u0400-\u04ff]"
 )
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 _LATIN = re.compile("[A-Za-zÀ-ÿ]")
@@ -47,7 +54,9 @@ def detect_language(text: str, hint: str | None = None) -> str:
 
     `hint` (from Content-Language, say) decides only where the text is too short to tell.
     """
-    sample = _ADDRESS.sub(" ", text[:MAX_TEXT])
+    sample = text[:MAX_TEXT]
+    if "@" in sample or "://" in sample or "www." in sample:
+        sample = _ADDRESS.sub(" ", sample)
     script = _by_script(sample)
     if script:
         return script
@@ -64,7 +73,7 @@ def detect_language(text: str, hint: str | None = None) -> str:
 
 
 def _by_script(sample: str) -> str:
-    if sample.isascii():
+    if sample.isascii() or not _OTHER_SCRIPT.search(sample):
         return ""
     letters = sum(1 for c in sample if c.isalpha())
     if not letters:
@@ -78,8 +87,11 @@ def _by_script(sample: str) -> str:
 
 
 def _counts(words: list[str]) -> list[tuple[int, str]]:
-    counts = [(sum(word in known for word in words), code) for code, known in _SETS.items()]
-    return sorted(counts, key=lambda pair: -pair[0])
+    counts = dict.fromkeys(_FUNCTION_WORDS, 0)
+    for word in words:
+        for code in _LANGUAGES_OF.get(word, ()):
+            counts[code] += 1
+    return sorted(((count, code) for code, count in counts.items()), key=lambda pair: -pair[0])
 
 
 def _by_words(words: list[str]) -> str:
