@@ -1,9 +1,8 @@
 """Choose, for each decision and value, how sure the model must be to need no agent."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from mailflow.core.triage import Item
+from mailflow.core.triage import Exclusion, Item, Kind
 from mailflow.services.evaluate import Answer
 from mailflow.services.train_data import OWN
 
@@ -11,28 +10,40 @@ TARGET = 0.985  # right, where no agent is asked
 SETTLE_TARGET = 0.96  # right, where the cheap stage decides alone
 ASK_TARGET = 0.9  # right, where a client is asked for an item
 _NEVER = 1.01
+_UNSEEN = 0.9  # to ask for an item of which no mail says anything
 _FEWEST = 12
 DECIDED = ("kind", "priority", "exclusion")
+# Values that share a threshold. Confidences are calibrated, so they mean the same for each of
+# them, and a threshold that rests on many mails holds better on new ones: set for each value
+# alone, on halves of the mails, 97.8 % of kinds were right on the other half, together 98.6 %.
+SHARED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("kind", tuple(Kind)),
+    ("priority", ("1", "2", "3", "4", "None")),
+    ("exclusion", ("None",)),
+    ("exclusion", tuple(Exclusion)),
+)
 
 
 def choose_thresholds(unseen: Sequence[Answer]) -> dict[str, float]:
     """Return `decision:value` → least confidence, from answers on unseen mails."""
-    by_value: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for one in unseen:
-        if one.source == OWN:
-            continue
-        for decision in DECIDED:
-            said = one.said[decision]
-            right = said.value == one.truth[decision]
-            by_value[f"{decision}:{said.value}"].append((said.confidence, right))
-        for item, confidence in one.absent.items():
-            by_value[f"ask:{item}"].append((confidence, one.truly_absent[item]))
+    given = [one for one in unseen if one.source != OWN]
     chosen = {}
-    for key, pairs in sorted(by_value.items()):
-        target = ASK_TARGET if key.startswith("ask:") else TARGET
-        chosen[key] = round(least_confidence(pairs, target), 4)
+    for decision, values in SHARED:
+        pairs = [
+            (one.said[decision].confidence, one.said[decision].value == one.truth[decision])
+            for one in given
+            if one.said[decision].value in values
+        ]
+        least = round(least_confidence(pairs, TARGET), 4)
+        chosen.update({f"{decision}:{value}": least for value in values})
     for item in Item:
-        chosen.setdefault(f"ask:{item}", 0.9)
+        asked = [
+            (one.absent[item.value], one.truly_absent[item.value])
+            for one in given
+            if item.value in one.absent
+        ]
+        least = round(least_confidence(asked, ASK_TARGET), 4) if asked else _UNSEEN
+        chosen[f"ask:{item}"] = least
     return chosen
 
 

@@ -1,6 +1,7 @@
 """Training and measuring: labelled mails read, thresholds, promotion, figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,7 +132,26 @@ def answer(number, truth, said, sure, pair=None, source=""):
     )
 
 
-def test_thresholds_by_value():
+def test_values_share_a_threshold_where_one_alone_has_too_few_mails():
+    answers = [excluded(n, "training", "training", 0.9 + n / 1000) for n in range(8)]
+    answers += [excluded(n, "configuration", "configuration", 0.95) for n in range(8, 16)]
+    answers += [excluded(16, "None", "training", 0.7), answer(17, "1", "1", 0.8)]
+    chosen = choose_thresholds(answers)
+    assert chosen["exclusion:training"] == chosen["exclusion:configuration"] == 0.9
+    assert chosen["exclusion:third_party"] == 0.9  # never said, but as sure
+    assert chosen["exclusion:None"] == 1.01  # an exclusion is dearer, and set apart
+
+
+def excluded(number, truth, said, sure):
+    one = answer(number, "None", "None", 0.5)
+    return replace(
+        one,
+        said={**one.said, "exclusion": Said(said, sure)},
+        truth={**one.truth, "exclusion": truth},
+    )
+
+
+def test_thresholds_by_decision():
     answers = [answer(n, "1", "1", 0.95) for n in range(20)]
     answers += [answer(n, "3", "1", 0.6) for n in range(20, 30)]
     answers += [answer(n, "3", "1", 0.99, source="mailflow") for n in range(30, 40)]  # not counted
