@@ -5,7 +5,7 @@ import select
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -80,13 +80,7 @@ class SmtpGateway:
         connection = self._connected()
         connection.content_sent = False
         try:
-            code, reply = connection.mail(sender)
-            if code != 250:  # our own address is refused: the server's fault or the operator's
-                raise GatewayError(f"SMTP MAIL FROM: {code} {reply.decode('utf-8', 'replace')}")
-            reach("smtp-mail")
-            for recipient in recipients:
-                self._expect(connection.rcpt(recipient), f"RCPT TO {recipient}")
-            reach("smtp-rcpt")
+            self._introduce(connection, sender, recipients)
             if not may_send():
                 self._reset()
                 return None
@@ -109,6 +103,20 @@ class SmtpGateway:
         except GatewayError:
             self._reset()
             raise
+
+    def _introduce(self, connection: _Failpoint, sender: str, recipients: Sequence[str]) -> None:
+        """Say whom a mail is from and for. Raises GatewayError where one of them is refused."""
+        commands = [f"MAIL FROM:{smtplib.quoteaddr(sender)}"]
+        commands += [f"RCPT TO:{smtplib.quoteaddr(recipient)}" for recipient in recipients]
+        replies = iter(_ask(connection, commands))
+        code, reply = next(replies)
+        if code != 250:  # our own address is refused: the server's fault or the operator's
+            raise GatewayError(f"SMTP MAIL FROM: {code} {reply.decode('utf-8', 'replace')}")
+        reach("smtp-mail")
+        for recipient, (code, reply) in zip(recipients, replies, strict=True):
+            if code not in (250, 251):
+                self._fail(f"RCPT TO {recipient}", code, reply)
+        reach("smtp-rcpt")
 
     @property
     def is_open(self) -> bool:
@@ -194,11 +202,6 @@ class SmtpGateway:
             )
         connection.login(settings.username, secret)
 
-    def _expect(self, answer: tuple[int, bytes], verb: str) -> None:
-        code, reply = answer
-        if code not in (250, 251):
-            self._fail(verb, code, reply)
-
     def _fail(self, verb: str, code: int, reply: bytes) -> None:
         raise _error(verb, code, reply)
 
@@ -211,6 +214,22 @@ class SmtpGateway:
 
     def _where(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
+
+
+def _ask(connection: smtplib.SMTP, commands: Sequence[str]) -> Iterable[tuple[int, bytes]]:
+    """Ask one thing after the other, or all at once of a server that takes it (RFC 2920).
+
+    A connection that ends before the last reply gives no reply to the rest, `(0, why)`.
+    """
+    if not connection.has_extn("pipelining"):
+        return map(connection.docmd, commands)
+    connection.send("".join(f"{command}\r\n" for command in commands))
+    replies: list[tuple[int, bytes]] = []
+    try:
+        replies += (connection.getreply() for _ in commands)
+    except smtplib.SMTPServerDisconnected as error:
+        replies += [(0, str(error).encode())] * (len(commands) - len(replies))
+    return replies
 
 
 def _has_news(connection: smtplib.SMTP) -> bool:

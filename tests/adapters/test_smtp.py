@@ -15,11 +15,23 @@ from mailflow.demo.servers import PASSWORD, USER, EmbeddedSmtp, free_port
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.settings import Smtp
 from tests.servers.certificates import Certificates
-from tests.servers.scripted import DROP, ScriptedSmtp
+from tests.servers.scripted import DROP, ScriptedSmtp, Talk
 
 FROM = "support@support.example"
 TO = ["claire@client.example"]
 MAIL = b"Subject: x\r\n\r\n.a line that begins with a dot\r\nhello\r\n"
+
+
+EHLO = {
+    "one by one": "250 mx.example",
+    "at once": "250-mx.example\n250 PIPELINING",
+}
+
+
+@pytest.fixture(params=EHLO)
+def ehlo(request: pytest.FixtureRequest) -> dict[str, str | list[str]]:
+    """What a server offers that takes one command after the other, or several at once."""
+    return {"EHLO": EHLO[request.param]}
 
 
 def settings_for(port: int, **more: Any) -> Smtp:
@@ -74,8 +86,11 @@ def test_a_connection_that_timed_out_between_mails_is_opened_anew() -> None:
         ("MAIL", "451 later", False),
     ],
 )
-def test_a_refusal_says_whether_to_try_again(verb: str, answer: str, permanent: bool) -> None:
-    with ScriptedSmtp({verb: [answer, "354 go on" if verb == "DATA" else "250 OK"]}) as server:
+def test_a_refusal_says_whether_to_try_again(
+    ehlo: dict[str, str | list[str]], verb: str, answer: str, permanent: bool
+) -> None:
+    answers = {**ehlo, verb: [answer, "354 go on" if verb == "DATA" else "250 OK"]}
+    with ScriptedSmtp(answers) as server:
         with SmtpGateway(settings_for(server.port)) as gateway:
             with pytest.raises(GatewayError, match=answer[:3]) as raised:
                 gateway.send(FROM, TO, MAIL)
@@ -85,9 +100,11 @@ def test_a_refusal_says_whether_to_try_again(verb: str, answer: str, permanent: 
         assert len(server.mails) == (2 if verb == "." else 1)
 
 
-def test_a_refused_copy_fails_the_mail_before_its_content(smtp_server: EmbeddedSmtp) -> None:
+def test_a_refused_copy_fails_the_mail_before_its_content(
+    ehlo: dict[str, str | list[str]],
+) -> None:
     """Nobody gets it, so that a retry doubles nothing."""
-    with ScriptedSmtp({"RCPT c@client.example": "450 later"}) as server:
+    with ScriptedSmtp({**ehlo, "RCPT c@client.example": "450 later"}) as server:
         with pytest.raises(GatewayError, match="RCPT TO c@client"):
             send(server.port, ["a@client.example", "c@client.example", "b@client.example"])
         assert server.mails == []
@@ -103,8 +120,10 @@ def test_a_refused_copy_fails_the_mail_before_its_content(smtp_server: EmbeddedS
         (".", True),  # after the final dot: the server may have taken it
     ],
 )
-def test_a_connection_that_breaks_off_may_have_taken_the_mail(verb: str, maybe_done: bool) -> None:
-    with ScriptedSmtp({verb: [DROP, "250 OK"]}) as server:
+def test_a_connection_that_breaks_off_may_have_taken_the_mail(
+    ehlo: dict[str, str | list[str]], verb: str, maybe_done: bool
+) -> None:
+    with ScriptedSmtp({**ehlo, verb: [DROP, "250 OK"]}) as server:
         with SmtpGateway(settings_for(server.port)) as gateway:
             with pytest.raises(GatewayError) as raised:
                 gateway.send(FROM, TO, MAIL)
@@ -123,8 +142,51 @@ def test_a_server_that_turns_us_away_is_tried_again(greeting: str) -> None:
         assert not raised.value.permanent
 
 
-def test_a_server_that_shuts_down_between_mails_is_tried_again() -> None:
-    with ScriptedSmtp({"MAIL": ["250 OK", "421 shutting down", "250 OK"]}) as server:
+class Hesitant(ScriptedSmtp):
+    """Answers MAIL only when the recipients have been named as well."""
+
+    def converse(self, talk: Talk) -> None:
+        talk.say("220 ready")
+        talk.line()
+        talk.say("250-mx.example", "250 PIPELINING")
+        asked = [talk.line() for _ in range(3)]
+        talk.say(*("250 OK" for _ in asked))
+        talk.line()
+        talk.say("354 go on")
+        self.mails.append(talk.until_dot() or b"")
+        talk.say("250 taken")
+
+
+def test_sender_and_recipients_are_named_at_once_where_the_server_takes_that() -> None:
+    with Hesitant() as server:
+        assert send(server.port, ["a@client.example", "b@client.example"]) == "taken"
+    assert server.lines[1:4] == [
+        f"MAIL FROM:<{FROM}>",
+        "RCPT TO:<a@client.example>",
+        "RCPT TO:<b@client.example>",
+    ]
+    assert len(server.mails) == 1
+
+
+def test_a_recipient_refused_for_good_stays_so_where_the_connection_ends_after_that() -> None:
+    class Abrupt(ScriptedSmtp):
+        def converse(self, talk: Talk) -> None:
+            talk.say("220 ready")
+            talk.line()
+            talk.say("250-mx.example", "250 PIPELINING")
+            for _ in range(3):
+                talk.line()
+            talk.say("250 OK", "550 no such user")
+
+    with Abrupt() as server, pytest.raises(GatewayError, match="550 no such user") as raised:
+        send(server.port, ["a@client.example", "b@client.example"])
+    assert raised.value.permanent
+
+
+def test_a_server_that_shuts_down_between_mails_is_tried_again(
+    ehlo: dict[str, str | list[str]],
+) -> None:
+    with ScriptedSmtp({**ehlo, "MAIL": ["250 OK", "421 shutting down", "250 OK"]}) as server:
         with SmtpGateway(settings_for(server.port)) as gateway:
             gateway.send(FROM, TO, MAIL)
             with pytest.raises(GatewayError, match="421"):

@@ -28,6 +28,13 @@ class Sink:
         self._user = user
         self._numbers = itertools.count(1)
 
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, hostname: str, replies: list[str]
+    ) -> list[str]:
+        """Offer what servers in use offer: several commands at once (RFC 2920)."""
+        session.host_name = hostname
+        return [replies[0], "250-PIPELINING", *replies[1:]]
+
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """Take a mail as a whole, be the client still there or not."""
         recipients, content = list(envelope.rcpt_tos), bytes(envelope.content)
