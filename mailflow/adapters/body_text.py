@@ -10,17 +10,14 @@ from mailflow.core.lines import Line, Mark
 MAX_ALIGNED = 200_000
 MAX_LINES = 50_000  # what lies beyond stays one piece
 _WINDOW = 3000
-_NO_TEXT = re.compile(
+_NO_TEXT = re.compile(  # this and the next are for text in lower case
     r"(?:message|e-?mail|mail|courriel) (?:is|est|contains|contient) .{0,20}html\b|"
     r"html[- ]compatible|"
-    r"(?:support|prend|display|afficher?).{0,30}html\b|html.{0,20}(?:viewer|client|reader)",
-    re.IGNORECASE,
+    r"(?:support|prend|display|afficher?).{0,30}html\b|html.{0,20}(?:viewer|client|reader)"
 )
+_STUB = re.compile(r"\b(?:html|view this|compatible|viewer|afficher|navigateur|browser)\b")
 _JOINED = re.compile(r"[^\w]+")
 _LINK = re.compile(r"<(?:https?|mailto):[^>\s]{0,2000}>|\[(?:cid|image):[^\]\s]{0,300}\]")
-_STUB = re.compile(
-    r"\b(?:html|view this|compatible|viewer|afficher|navigateur|browser)\b", re.IGNORECASE
-)
 
 
 def read_bodies(bodies: Sequence[Body]) -> list[Line]:
@@ -54,11 +51,15 @@ def read_body(body: Body) -> list[Line]:
 def _is_stub(plain: str, marked: Sequence[Line]) -> bool:
     """True for a plain part that only says that the mail is in HTML, or leaves nearly all out."""
     length = len(_JOINED.sub("", plain))
+    if length >= 400:
+        return False
+    lower = plain.lower()
+    says_little = length < 20 or _STUB.search(lower) is not None
+    names_html = "html" in lower and _NO_TEXT.search(lower) is not None
+    if not says_little and not names_html:
+        return False
     full = sum(len(_JOINED.sub("", line.text)) for line in marked)
-    return length < 400 and (
-        (length * 4 < full and (length < 20 or bool(_STUB.search(plain))))
-        or (length < full and bool(_NO_TEXT.search(plain)))
-    )
+    return (says_little and length * 4 < full) or (names_html and length < full)
 
 
 def _mark_plain(texts: Sequence[str], marked: Sequence[Line]) -> list[Line]:

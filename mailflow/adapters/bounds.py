@@ -15,6 +15,7 @@ MAX_BOUNDARIES = 60
 MAX_MIME_HEADER = 2000
 
 _BASE64_RUN = re.compile(rb"(?:[A-Za-z0-9+/]{56,76}\r?\n){400,}")
+_SHORTEST_RUN = 400 * 57
 _NUMBER = re.compile(rb"\d{6}")
 _BOUNDARY = re.compile(rb"boundary\s{0,9}=\s{0,9}\"?([^\"\s;]{1,200})", re.IGNORECASE)
 _DELIMITER = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200})")
@@ -77,7 +78,7 @@ def bound_body(body: bytes, content_type: str) -> BoundedMail:
     """Make `body` safe to parse: few enough parts, not too deep, not too large."""
     defects: list[str] = []
     slices = Slices(b"", ())
-    if len(body) > 64 * 1024:
+    if len(body) >= _SHORTEST_RUN:
         body, slices = set_base64_apart(body)
     if len(body) > MAX_READ:
         defects.append(f"body of {len(body)} bytes: only the first {MAX_READ} were read")
@@ -133,7 +134,9 @@ def _limit_parts(body: bytes, content_type: str, defects: list[str]) -> bytes:
     """Cut after a thousand parts, and below sixty levels."""
     if body.count(b"\n--") > MAX_BOUNDARY_LINES:
         body = _cut_parts(body, content_type, defects)
-    declared = list(_BOUNDARY.finditer(body)) if b"boundary" in body.lower() else []
+    if body.lower().count(b"boundary") <= MAX_BOUNDARIES:
+        return body
+    declared = list(_BOUNDARY.finditer(body))
     if len(declared) > MAX_BOUNDARIES:
         defects.append(f"more than {MAX_BOUNDARIES} nested multiparts: the rest is not read")
         cut = declared[MAX_BOUNDARIES].start()

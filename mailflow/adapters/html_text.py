@@ -29,6 +29,7 @@ _SKIPPED = frozenset(
 )
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.I)
 _SPACE = re.compile(r"[ \t\n\r\f\v\u00a0\u202f\u2007\u200b\u200c\u200d\u2060\ufeff\u00ad]+")
+_UNUSUAL_SPACE = re.compile("  |[\t\n\r\f\v\u00a0\u202f\u2007\u200b\u200c\u200d\u2060\ufeff\u00ad]")
 _INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]+")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]*)[^>]{0,2000}>")
 _ANY_TAG = re.compile(r"<[^>]{0,5000}>")
@@ -91,6 +92,8 @@ def read_html(source: str) -> list[Line]:
 
 
 def _is_too_deep(source: str) -> bool:
+    if source.count("<") <= MAX_DEPTH:
+        return False
     depth = 0
     for match in _TAG.finditer(source):
         if match.group(2).lower() not in _VOID:
@@ -181,7 +184,7 @@ def _write_text(node: LexborNode, writer: _Writer, mark: Mark, preformatted: boo
             if line:
                 writer.write(line, mark, indented=True)
         return
-    joined = _SPACE.sub(_one_space, text)
+    joined = _SPACE.sub(_one_space, text) if _UNUSUAL_SPACE.search(text) else text
     if joined == " " and not writer.words and "\u00a0" in text:
         writer.blank_line(mark)  # Word writes an empty line as a paragraph of one no-break space
     elif joined:

@@ -37,7 +37,10 @@ def charset_of(part: Message) -> str | None:
 
 
 def parameter_of(part: Message, name: str) -> str:
+    """A parameter of Content-Type, or ''."""
     try:
+        if name not in str(part.get("content-type", "")).lower():
+            return ""
         value = part.get_param(name)
     except PARSE_ERRORS:
         return ""
@@ -54,6 +57,9 @@ def disposition_of(part: Message) -> str:
 def filename_of(part: Message) -> str:
     """The file's name from Content-Disposition or Content-Type. Source: RFC 2231, RFC 2047."""
     try:
+        values = (part.get("content-disposition", ""), part.get("content-type", ""))
+        if not any("name" in str(value).lower() for value in values):
+            return ""
         name = part.get_filename() or ""
     except PARSE_ERRORS:
         return ""
