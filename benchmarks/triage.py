@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mailflow.adapters.nlp import _hangs_on
+from mailflow.adapters.nlp import parse_related
 from mailflow.adapters.triager import Triager, find_all_hits, read_material
 from mailflow.adapters.wording import encode_meaning
 from mailflow.core.messages import InboundMessage, MessageClass
@@ -51,7 +51,7 @@ def main() -> None:
     print(f"unseen mails that need the dear stage: {1 - settled:.1%}")
     whole = 1.0 / (settled / cheap + (1.0 - settled) / both)
     _tell("whole triage at that share", whole, floor)
-    _hangs_on.cache_clear()
+    parse_related.cache_clear()
     dear = _per_second(lambda: _warm(triager, examples), len(examples))
     _tell("rules with parsing", dear, floor)
     figures = {"floor": floor, "cheap": cheap, "whole": whole, "settled": settled, "parsed": parsed}
@@ -84,9 +84,9 @@ def _warm(triager: Triager, examples: Sequence[Example]) -> None:
 def _share_parsed(triager: Triager, examples: Sequence[Example]) -> float:
     count = 0
     for one in examples:
-        before = _hangs_on.cache_info().misses
+        before = parse_related.cache_info().misses
         find_all_hits(triager.matchers[one.material.language], one.material)
-        count += _hangs_on.cache_info().misses > before
+        count += parse_related.cache_info().misses > before
     return count / len(examples)
 
 

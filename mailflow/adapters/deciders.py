@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mailflow.adapters.forest import Forest
+from mailflow.adapters.forest import Forest, Levels
 
 Numbers = NDArray[np.float64]
 Answers = dict[str, dict[str, float]]  # for each decision the probability of each value
@@ -93,7 +93,7 @@ class Stage:
     parts: Mapping[str, _Part]
     joint: NDArray[np.float32]  # the columns of all decisions; last row: intercepts
     wording: NDArray[np.float32]  # likewise, of those with a forest; zeros elsewhere
-    forest: Forest | None  # the trees of all decisions, one decision after the other
+    forest: Levels | None  # the trees of all decisions, one decision after the other
 
     @classmethod
     def of(cls, deciders: Mapping[str, Decider]) -> "Stage":
@@ -111,7 +111,8 @@ class Stage:
         for part in parts.values():
             if part.forest is not None:
                 wording[:, part.first : part.last] = part.decider.wording
-        return cls(parts, joint, wording, _join_forests(list(parts.values()), first))
+        forest = _join_forests(list(parts.values()), first)
+        return cls(parts, joint, wording, None if forest is None else Levels.of(forest))
 
     def answer(self, rows: Sequence[Row], cues: NDArray[np.float32]) -> list[Answers]:
         """Return the calibrated probabilities of each decision for each mail."""
@@ -127,7 +128,7 @@ class Stage:
                 log_odds(softmax(plain[:, part.first : part.last])) for part in self.parts.values()
             ]
             numbers = np.hstack([*said, cues]).astype(np.float32)
-            votes = self.forest.shares_of_each(numbers, self._count)
+            votes = self.forest.shares(numbers, self._count)
             for name, part in self.parts.items():
                 if part.forest is not None:
                     voted = votes[:, part.forest, : part.last - part.first]

@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mailflow.adapters.deciders import Answers, Decider, Row, Stage
+from mailflow.adapters.deciders import Answers, Decider, Numbers, Row, Stage
 from mailflow.adapters.forest import Forest
 from mailflow.adapters.wording import (
     MEANING_WIDTH,
@@ -63,19 +64,19 @@ class Space:
         self, text: Row, features: Mapping[str, float], meaning: NDArray[np.float32] | None
     ) -> Row:
         """Return the places and values of a mail of that text; what is not named is zero."""
+        return self.join(text, cue_table(self.cues, [features])[0], meaning)
+
+    def join(self, text: Row, cues: Numbers, meaning: NDArray[np.float32] | None) -> Row:
+        """Return the same as `row`, of cues in the model's order."""
         first_meaning = len(self.words.places) + len(self.characters.places)
         first_cue = first_meaning + MEANING_WIDTH
         at, values = [text[0]], [text[1]]
         if meaning is not None:
             at.append(np.arange(first_meaning, first_cue))
             values.append(meaning)
-        named = [
-            (first_cue + place, features[name])
-            for place, name in enumerate(self.cues)
-            if features.get(name)
-        ]
-        at.append(np.asarray([place for place, _ in named], dtype=np.int64))
-        values.append(np.asarray([v * CUE_WEIGHT for _, v in named], dtype=np.float32))
+        there = np.flatnonzero(cues)
+        at.append(first_cue + there)
+        values.append((cues[there] * CUE_WEIGHT).astype(np.float32))
         return np.concatenate(at), np.concatenate(values)
 
 
@@ -106,10 +107,9 @@ class Model:
 
         `features` are those of the rules that need no parser. The items are decided here.
         """
-        rows = [
-            self.space.row(text, found, None) for text, found in zip(texts, features, strict=True)
-        ]
-        return self._first.answer(rows, cue_table(self.space.cues, features))
+        cues = cue_table(self.space.cues, features)
+        rows = [self.space.join(text, own, None) for text, own in zip(texts, cues, strict=True)]
+        return self._first.answer(rows, cues.astype(np.float32))
 
     def ask_further(
         self,
@@ -126,11 +126,12 @@ class Model:
             {**found, **self.acts.features(meaning)}
             for found, meaning in zip(features, meanings, strict=True)
         ]
+        cues = cue_table(self.space.cues, told)
         rows = [
-            self.space.row(text, found, meaning.row)
-            for text, found, meaning in zip(texts, told, meanings, strict=True)
+            self.space.join(text, own, meaning.row)
+            for text, own, meaning in zip(texts, cues, meanings, strict=True)
         ]
-        again = self._further.answer(rows, cue_table(self.space.cues, told))
+        again = self._further.answer(rows, cues.astype(np.float32))
         return [{**before, **after} for before, after in zip(first, again, strict=True)]
 
     def moving_words(
@@ -164,10 +165,10 @@ def cue_numbers(names: Sequence[str], features: Mapping[str, float]) -> NDArray[
     return np.asarray([features.get(name, 0.0) for name in names], dtype=np.float32)
 
 
-def cue_table(names: Sequence[str], features: Sequence[Mapping[str, float]]) -> NDArray[np.float32]:
+def cue_table(names: Sequence[str], features: Sequence[Mapping[str, float]]) -> Numbers:
     """Return the cues of many mails, one row a mail."""
-    rows = [cue_numbers(names, found) for found in features]
-    return np.stack(rows) if rows else np.zeros((0, len(names)), dtype=np.float32)
+    found = [value for own in features for value in map(own.get, names, repeat(0.0))]
+    return np.asarray(found, dtype=np.float64).reshape(len(features), len(names))
 
 
 def hash_file(path: Path) -> str:

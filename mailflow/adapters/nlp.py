@@ -1,12 +1,11 @@
 """Find the rules' cues in a text: RE2 and spaCy's matchers, and the parser where a cue fires.
 
-RE2 keeps an operator's pattern from ever running away. spaCy's tokenizer serves the Matcher
-and the PhraseMatcher; the statistical pipeline is loaded only when a rule with `heads` has
-found its word, and then parses that one sentence.
+RE2 keeps an operator's pattern from ever running away. The statistical pipeline is loaded only
+when a rule with `heads` has found its word, and then parses that one sentence.
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import re2
 
 from mailflow.adapters.parsers import PARSERS, load_parser
+from mailflow.adapters.spoken import SpokenRules
 from mailflow.core.rules import (
     MOOD_PREFIX,
     Hit,
@@ -46,27 +46,26 @@ class RuleMatcher:
 
     def __init__(self, rules: RuleSet, file: str = "rules") -> None:
         self.rules = rules
-        self._patterns = [
-            (rule, _compile(rule, rule.patterns, file), _compile(rule, _maybe(rule.unless), file))
-            for rule in rules.rules
-        ]
-        spoken = [rule for rule in rules.rules if rule.phrases or rule.tokens]
-        self._spoken = {rule.id: rule for rule in spoken}
-        self._match_words: Callable[[str], list[tuple[str, int, int]]] | None = None
+        written = [rule for rule in rules.rules if rule.patterns]
+        self._lower = _Sieve([rule for rule in written if not rule.case], file)
+        self._plain = _Sieve([rule for rule in written if rule.case], file)
+        self._unless = {
+            rule.id: _compile(rule, rule.unless, file) for rule in rules.rules if rule.unless
+        }
+        self._spoken = SpokenRules(rules)
 
     @property
     def parsing_rules(self) -> frozenset[str]:
         """The ids of the rules that need the parser."""
         return frozenset(rule.id for rule in self.rules.rules if rule.heads)
 
+    def load_spoken(self) -> None:
+        """Load what is otherwise loaded when a rule with phrases or tokens may stand in a text."""
+        self._spoken.load()
+
     def wants_parser(self, text: str) -> bool:
         """Say whether a rule that needs the parser finds its word in `text`."""
-        lower = fold(text[:_MAX_TEXT]).lower().encode("ascii")
-        return any(
-            pattern is not None and pattern.search(lower) is not None
-            for rule, pattern, _ in self._patterns
-            if rule.heads
-        )
+        return any(rule.heads for rule, _, _ in self._sift(fold(text[:_MAX_TEXT])))
 
     def find_hits(self, text: str, place: Place, parse: bool = True) -> tuple[Hit, ...]:
         """Return what the rules find in `text`, in order, with the mood of its sentence.
@@ -87,31 +86,31 @@ class RuleMatcher:
     def _raw_hits(
         self, folded: str, sentences: Sequence[Sentence], place: Place, parse: bool
     ) -> Iterator[tuple[Rule, int, int]]:
-        plain = folded.encode("ascii")  # a character a byte: RE2 reads bytes, offsets are the same
-        lower = folded.lower().encode("ascii")
-        for rule, pattern, unless in self._patterns:
-            if pattern is None or (rule.part == "attachments") != (place is Place.ATTACHMENT):
+        for rule, pattern, source in self._sift(folded):
+            if (rule.part == "attachments") != (place is Place.ATTACHMENT):
                 continue
             if rule.heads and not parse:
                 continue
-            source = plain if rule.case else lower
             for match in pattern.finditer(source):
                 start, end = match.span()
-                if self._stands(rule, unless, source, sentences, start, end):
+                if self._stands(rule, source, sentences, start, end):
                     yield rule, start, end
-        if self._spoken and place is not Place.ATTACHMENT:
-            if self._match_words is None:
-                self._match_words = _word_matcher(self.rules)
-            unless_of = {rule.id: unless for rule, _, unless in self._patterns}
-            for identity, start, end in self._match_words(folded):
-                rule = self._spoken[identity]
-                if self._stands(rule, unless_of[identity], lower, sentences, start, end):
+        if place is not Place.ATTACHMENT:
+            for identity, start, end in self._spoken.find(folded):
+                rule = self._spoken.by_id[identity]
+                if self._stands(rule, folded.lower().encode(), sentences, start, end):
                     yield rule, start, end
+
+    def _sift(self, folded: str) -> Iterator[tuple[Rule, Any, bytes]]:
+        """Return the rules whose patterns stand in a text, with the pattern and what it reads."""
+        plain = folded.encode("ascii")  # a character a byte: RE2 reads bytes, offsets are the same
+        for sieve, source in ((self._lower, plain.lower()), (self._plain, plain)):
+            for rule, pattern in sieve.let_through(source):
+                yield rule, pattern, source
 
     def _stands(
         self,
         rule: Rule,
-        unless: Any,
         source: bytes,
         sentences: Sequence[Sentence],
         start: int,
@@ -119,6 +118,7 @@ class RuleMatcher:
     ) -> bool:
         if end <= start:
             return False
+        unless = self._unless.get(rule.id)
         if rule.part != "sentence":
             return unless is None or unless.search(source) is None
         sentence = next((one for one in sentences if one.start <= start < one.end), None)
@@ -134,22 +134,39 @@ class RuleMatcher:
         )
 
 
-def _maybe(pattern: str | None) -> tuple[str, ...]:
-    return () if pattern is None else (pattern,)
+class _Sieve:
+    """Tells which of many rules' patterns stand in a text, without trying each of them.
+
+    RE2 looks for the letters that a pattern cannot do without, of all patterns at once, and tries
+    those whose letters stand there.
+    """
+
+    def __init__(self, rules: Sequence[Rule], file: str) -> None:
+        self._rules = rules
+        self._filter = re2.Filter()
+        for rule in rules:
+            for pattern in rule.patterns:
+                _compile(rule, pattern, file)  # alone, so that what is broken is named
+            self._filter.Add("|".join(f"(?:{each})" for each in rule.patterns), _options())
+        if rules:
+            self._filter.Compile()
+        self._patterns = [self._filter.re(at) for at in range(len(rules))]
+
+    def let_through(self, source: bytes) -> list[tuple[Rule, Any]]:
+        """Return the rules of which a pattern stands in `source`, with their patterns."""
+        if not self._rules:
+            return []
+        return [(self._rules[at], self._patterns[at]) for at in self._filter.Match(source) or ()]
 
 
-def _compile(rule: Rule, patterns: Sequence[str], file: str) -> Any:
-    if not patterns:
-        return None
-    for pattern in patterns:
-        try:
-            re2.compile(pattern, _options())
-        except re2.error as error:
-            raise ConfigError(
-                f"{file}: rule {rule.id!r}: RE2 cannot read {pattern!r}: {error}; "
-                "mend it (RE2 knows no look-around and no back-references)"
-            ) from error
-    return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), _options())
+def _compile(rule: Rule, pattern: str, file: str) -> Any:
+    try:
+        return re2.compile(pattern, _options())
+    except re2.error as error:
+        raise ConfigError(
+            f"{file}: rule {rule.id!r}: RE2 cannot read {pattern!r}: {error}; "
+            "mend it (RE2 knows no look-around and no back-references)"
+        ) from error
 
 
 @lru_cache(maxsize=1)
@@ -179,40 +196,33 @@ def _mood_at(moods: Sequence[tuple[int, int, Mood]], offset: int) -> Mood:
     return next((mood for mood in _SPECIFIC if mood in here), Mood.ACTUAL)
 
 
-def _word_matcher(rules: RuleSet) -> Callable[[str], list[tuple[str, int, int]]]:
-    import spacy
-    from spacy.matcher import Matcher, PhraseMatcher
-
-    nlp = spacy.blank(rules.language)
-    phrases = PhraseMatcher(nlp.vocab, attr="LOWER")
-    tokens = Matcher(nlp.vocab, validate=True)
-    for rule in rules.rules:
-        if rule.phrases:
-            phrases.add(rule.id, [nlp.make_doc(fold(phrase)) for phrase in rule.phrases])
-        if rule.tokens:
-            tokens.add(rule.id, [[dict(token) for token in pattern] for pattern in rule.tokens])
-
-    def find(text: str) -> list[tuple[str, int, int]]:
-        document = nlp.make_doc(text)
-        spans = [*phrases(document, as_spans=True), *tokens(document, as_spans=True)]
-        return [(span.label_, span.start_char, span.end_char) for span in spans]
-
-    return find
-
-
-@lru_cache(maxsize=2048)
 def _hangs_on(language: str, sentence: str, offset: int, heads: frozenset[str]) -> bool:
     """Say whether the word at `offset` depends on, or governs, a noun or verb of `heads`."""
     if language not in PARSERS:
         return False
-    document = load_parser(language)(sentence)
-    word = next((token for token in document if token.idx <= offset < token.idx + len(token)), None)
-    if word is None:
-        return False
+    related = next(
+        (words for start, end, words in parse_related(language, sentence) if start <= offset < end),
+        frozenset[str](),
+    )
+    return bool(related & heads)
+
+
+@lru_cache(maxsize=128)  # several rules, and both stages, ask about a sentence
+def parse_related(language: str, sentence: str) -> tuple[tuple[int, int, frozenset[str]], ...]:
+    """Return for each word its start, its end, and the words it depends on or governs."""
+    parser = load_parser(language)
+    with parser.memory_zone():  # it remembers every word otherwise, and grows for ever
+        return tuple(
+            (word.idx, word.idx + len(word), frozenset(_related(word))) for word in parser(sentence)
+        )
+
+
+def _related(word: Any) -> Iterator[str]:
     related = [word.head, *word.children]
     if word.dep_ in {"det", "amod", "nsubj", "obl", "pobj", "predet"}:
         related += [word.head.head] if word.head.pos_ in {"NUM", "DET", "PRON"} else []
-    return any(_singulars(token.text) & heads for token in related)
+    for token in related:
+        yield from _singulars(token.text)
 
 
 def _singulars(word: str) -> set[str]:

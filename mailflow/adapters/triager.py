@@ -24,6 +24,8 @@ _SMALL_LOG = 20_000  # bytes: a larger attachment is not read
 _LOGO = 15_000  # bytes: a smaller inline picture is a signature's, not a screenshot
 _BATCH = 64
 _LOGGED = frozenset({"error_code", "bare_error"})  # cues of an error in a log
+_WORD = re.compile(r"\w+")
+PlacedWord = tuple[str, int | None, int | None]
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -49,9 +51,9 @@ class Triager:
 
     def first_needs(self) -> list[Callable[[], object]]:
         """Return what loads, piece by piece, what is otherwise loaded at first need."""
-        matchers = [partial(each.find_hits, "ready", Place.BODY) for each in self.matchers.values()]
+        matchers = [each.load_spoken for each in self.matchers.values()]
         parsers = [partial(load_parser, each) for each in self.matchers if each in PARSERS]
-        return [*matchers, partial(encode_sentences, ["ready"]), *parsers]
+        return [partial(encode_sentences, ["ready"]), *matchers, *parsers]
 
     def triage(self, message: InboundMessage) -> Triage:
         """Return the triage of one mail."""
@@ -145,7 +147,7 @@ class Triager:
         for decision, answer in (("kind", scores.kind), ("priority", scores.priority)):
             value = max(answer, key=lambda key: answer[key])
             words = self.model.moving_words(asked.row, decision, value, faint)
-            found[decision] = tuple(_place_word(word, asked.material.body) for word in words)
+            found[decision] = _place_words(words, asked.material.body)
         return Words(found)
 
 
@@ -160,12 +162,20 @@ class Asked:
     answers: Answers
 
 
-def _place_word(word: str, body: str) -> tuple[str, int | None, int | None]:
-    spaced = r"\W+".join(map(re.escape, word.split()))
-    found = re.search(rf"\b{spaced}\b", body, re.IGNORECASE)
-    if found is None:
-        return word, None, None
-    return found.group(), found.start(), found.end()
+def _place_words(words: Sequence[str], body: str) -> tuple[PlacedWord, ...]:
+    """Return words, or pairs of neighbours, as they stand in `body`, with their first place."""
+    spans = [found.span() for found in _WORD.finditer(body)]
+    told = [body[start:end].lower() for start, end in spans]
+    placed: list[PlacedWord] = []
+    for word in words:
+        parts = word.split()
+        at = next((at for at in range(len(told)) if told[at : at + len(parts)] == parts), None)
+        if at is None:
+            placed.append((word, None, None))
+        else:
+            start, end = spans[at][0], spans[at + len(parts) - 1][1]
+            placed.append((body[start:end], start, end))
+    return tuple(placed)
 
 
 def as_scores(answers: Mapping[str, Mapping[str, float]]) -> Scores:

@@ -21,7 +21,6 @@ from mailflow.core.triage_features import Material
 
 Vector = NDArray[np.float32]
 _WORD = re.compile(r"(?u)\b\w\w+\b")
-_SPACES = re.compile(r"\s+")
 _CHARACTERS = (3, 4, 5)
 _MOST_SENTENCES = 40
 _FAINT = 0.02  # an act less sure than this counts as absent
@@ -38,15 +37,18 @@ def list_words(text: str) -> list[str]:
 
 def list_characters(text: str) -> list[str]:
     """Return the runs of 3 to 5 characters within words, a space on either side of each."""
-    runs = []
-    for word in _SPACES.sub(" ", text.lower()).split():
-        padded = f" {word} "
-        for size in _CHARACTERS:
-            if len(padded) <= size:
-                runs.append(padded)
-                break
-            runs += [padded[at : at + size] for at in range(len(padded) - size + 1)]
-    return runs
+    return [run for word in text.lower().split() for run in _runs(word)]
+
+
+@lru_cache(maxsize=4096)  # most words of a mail stand in other mails as well
+def _runs(word: str) -> tuple[str, ...]:
+    padded = f" {word} "
+    runs: list[str] = []
+    for size in _CHARACTERS:
+        if len(padded) <= size:
+            return (*runs, padded)
+        runs += [padded[at : at + size] for at in range(len(padded) - size + 1)]
+    return tuple(runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,12 @@ class Vocabulary:
 
     def weigh(self, terms: Iterable[str]) -> tuple[NDArray[np.int64], Vector]:
         """Return places and weights (logarithmic counts, length one) of the known terms."""
-        counts = Counter(self.places[term] for term in terms if term in self.places)
+        places = self.places
+        counts = {
+            place: count
+            for term, count in Counter(terms).items()
+            if (place := places.get(term)) is not None
+        }
         at = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
         values = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
         if len(at):

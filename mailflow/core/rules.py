@@ -109,9 +109,11 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def _fold_character(character: str) -> str:
-    if character.isascii():
-        return character
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def _fold_character(found: re.Match[str]) -> str:
+    character = found.group()
     if character in _SIGNS:
         return _SIGNS[character]
     if character.isspace():
@@ -126,7 +128,7 @@ def fold(text: str) -> str:
     Accents fall, typographic quotes, dashes and arrows become plain ones, what has no plain
     form becomes '?'. Case is kept. Clients type 'a l'arret' as often as 'à l’arrêt'.
     """
-    return text if text.isascii() else "".join(map(_fold_character, text))
+    return _NOT_ASCII.sub(_fold_character, text)
 
 
 _BREAK = re.compile(r"\n+|(?<=[.!?])[\"»”)]*\s+(?=[^\s])|(?<=;)\s+")

@@ -2,14 +2,20 @@
 
 import pytest
 
+from mailflow.adapters import spoken
 from mailflow.adapters.nlp import RuleMatcher, load_rules
+from mailflow.adapters.spoken import SpokenRules
 from mailflow.core.rules import Mood, Place, parse_rules
 from mailflow.errors import ConfigError
 
 
-def matcher(*rules, language="en"):
+def rule_set(*rules, language="en"):
     document = {"rule": [{"matches": ["x"], **rule} for rule in rules]}
-    return RuleMatcher(parse_rules(document, language, "t.toml"), "t.toml")
+    return parse_rules(document, language, "t.toml")
+
+
+def matcher(*rules, language="en"):
+    return RuleMatcher(rule_set(*rules, language=language), "t.toml")
 
 
 STUCK = {"id": "stuck", "cue": "blocked", "patterns": [r"\bstuck\b"]}
@@ -81,6 +87,34 @@ def test_spacy_matchers():
     hits = rules.find_hits("A dead end. Fix it!", Place.BODY)
     assert [(hit.rule, hit.text) for hit in hits] == [("stuck", "dead end"), ("t", "Fix it")]
     assert rules.find_hits("No dead end", Place.BODY) == ()
+
+
+def test_spacy_is_not_asked_about_texts_without_the_words():
+    rules = SpokenRules(rule_set({"id": "stuck", "cue": "blocked", "phrases": ["dead end"]}))
+    assert rules.find("a dead man's end") == []
+    assert rules.find("A Dead End") == [("stuck", 2, 10)]
+
+
+@pytest.mark.parametrize(
+    "pattern, text",
+    [
+        ([{"LOWER": "can"}, {"LOWER": "not"}], "I cannot go"),  # two tokens, written as one
+        ([{"IS_DIGIT": True}], "It shows 404 again"),  # no word is needed
+        ([{"LOWER": {"REGEX": "^fix"}}], "Fixing it"),
+        ([{"LOWER": "please", "OP": "?"}, {"LOWER": "fix"}], "Fix it"),  # need not be there
+    ],
+)
+def test_what_spacy_finds_is_found(pattern, text):
+    rules = SpokenRules(rule_set({"id": "t", "cue": "c", "tokens": [pattern]}))
+    assert [rule for rule, _, _ in rules.find(text)]
+
+
+def test_spacys_memory_begins_anew_when_full(monkeypatch):
+    monkeypatch.setattr(spoken, "_MOST_WORDS", 1)
+    rules = SpokenRules(rule_set({"id": "t", "cue": "c", "phrases": ["dead end"]}))
+    first = rules.load()
+    assert first.is_full
+    assert rules.load() is not first
 
 
 @pytest.mark.filterwarnings("default")
