@@ -87,8 +87,6 @@ class _Matchers:
 
     def find(self, text: str) -> list[Found]:
         document = self._nlp.make_doc(text)
-        spans = [
-            *self._phrases(document, as_spans=True),
-            *self._tokens(document, as_spans=True),
-        ]
+        matchers = [each for each in (self._phrases, self._tokens) if len(each)]
+        spans = [span for each in matchers for span in each(document, as_spans=True)]
         return [(span.label_, span.start_char, span.end_char) for span in spans]
