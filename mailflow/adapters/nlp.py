@@ -29,6 +29,7 @@ from mailflow.core.rules import (
 from mailflow.errors import ConfigError
 
 _MAX_TEXT = 20_000  # characters read; a longer mail is judged by its beginning
+_PATTERN_MEMORY = 512 * 1024  # bytes: RE2 notes what it has seen, in up to 8 MB a pattern otherwise
 _SPECIFIC = (Mood.SUPPOSED, Mood.QUESTION)
 
 
@@ -147,7 +148,9 @@ class _Sieve:
         for rule in rules:
             for pattern in rule.patterns:
                 _compile(rule, pattern, file)  # alone, so that what is broken is named
-            self._filter.Add("|".join(f"(?:{each})" for each in rule.patterns), _options())
+            joined = "|".join(f"(?:{pattern})" for pattern in rule.patterns)
+            _compile(rule, joined, file)  # together they may be too long
+            self._filter.Add(joined, _options())
         if rules:
             self._filter.Compile()
         self._patterns = [self._filter.re(at) for at in range(len(rules))]
@@ -174,6 +177,7 @@ def _options() -> Any:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
+    options.max_mem = _PATTERN_MEMORY
     return options
 
 
