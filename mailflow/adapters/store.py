@@ -124,26 +124,27 @@ def claim_inbound(
     mail that was tried before is claimed alone: should it end its worker again, it takes no others
     with it.
     """
-    due = (
-        select(Inbound.id, Inbound.attempts)
-        .where(
-            or_(
-                (Inbound.status == "new") & (Inbound.next_attempt_at <= now),
-                (Inbound.status == "new")
-                & (Inbound.received_at > now)
-                & (Inbound.next_attempt_at == Inbound.received_at),
-                (Inbound.status == "new")  # put off after an error, and then the clock was put back
-                & (Inbound.attempts > 0)
-                & (Inbound.next_attempt_at > now + LONGEST_PAUSE),
-                (Inbound.status == "processing") & (Inbound.claimed_until <= now),
-                (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
-            )
-        )
-        .order_by(Inbound.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    waiting = (Inbound.status == "new") & (Inbound.next_attempt_at <= now)
+    left_behind = or_(
+        (Inbound.status == "new")
+        & (Inbound.next_attempt_at > now)
+        & (Inbound.next_attempt_at == Inbound.received_at),
+        (Inbound.status == "new")  # put off after an error, and then the clock was put back
+        & (Inbound.attempts > 0)
+        & (Inbound.next_attempt_at > now + LONGEST_PAUSE),
+        (Inbound.status == "processing") & (Inbound.claimed_until <= now),
+        (Inbound.status == "processing") & (Inbound.claimed_until > now + 2 * lease),
     )
-    rows = session.execute(due).all()
+    rows: list[Any] = []
+    for which in (left_behind, waiting):  # apart: each reads no more of its index than it takes
+        due = (
+            select(Inbound.id, Inbound.attempts)
+            .where(which)
+            .order_by(Inbound.next_attempt_at, Inbound.id)
+            .limit(limit - len(rows))
+            .with_for_update(skip_locked=True)
+        )
+        rows += session.execute(due) if len(rows) < limit else ()
     fresh = [row.id for row in takewhile(lambda row: row.attempts == 0, rows)]
     ids = fresh or [row.id for row in rows[:1]]
     if ids:
