@@ -150,10 +150,11 @@ class Model:
         pull = values * (weights[:, decider.classes.index(value)] - weights.mean(axis=1))
         names = self.space.words.terms
         found: list[str] = []
-        for one in np.argsort(-pull, kind="stable"):
-            said = names[int(at[one])].split()
-            if pull[one] <= 0 or len(found) == _MOST_WORDS:
+        speaking = np.flatnonzero(pull > 0)
+        for one in speaking[np.argsort(-pull[speaking], kind="stable")].tolist():
+            if len(found) == _MOST_WORDS:
                 break
+            said = names[int(at[one])].split()
             telling = [word for word in (said[0], said[-1]) if word.isalpha() and len(word) > 2]
             if len(telling) == 2 and not faint.intersection(telling):
                 found.append(" ".join(said))

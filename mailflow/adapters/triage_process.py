@@ -6,12 +6,14 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from mailflow.adapters.child import Child, refuse, serve_requests
 from mailflow.core.messages import InboundMessage
 from mailflow.core.triage import Triage
+from mailflow.core.triage_features import is_small_log
 from mailflow.errors import ConfigError, MailflowError
 
 START_SECONDS = 60.0  # models on a busy machine
@@ -83,7 +85,7 @@ class TriageProcess:
         try:
             self.wait_until_ready()
             assert self._child is not None  # noqa: S101
-            self._child.send(pickle.dumps(list(messages)))
+            self._child.send(pickle.dumps([_without_files(each) for each in messages]))
         except (OSError, MailflowError) as error:
             handed.result = self._end(f"it did not take the mails: {error}")
         else:
@@ -120,6 +122,14 @@ class TriageProcess:
     def _end(self, reason: str) -> TriageDiedError:
         self.close()
         return TriageDiedError(f"the triage process: {reason}")
+
+
+def _without_files(message: InboundMessage) -> InboundMessage:
+    """Return a mail without what triage does not read: headers, and contents of most files."""
+    files = (
+        each if is_small_log(each) else replace(each, content=b"") for each in message.attachments
+    )
+    return replace(message, headers=(), quoted="", attachments=tuple(files))
 
 
 def serve() -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from mailflow.adapters.deciders import Answers, Row
@@ -17,10 +18,14 @@ from mailflow.core.judging import Located, Scores, Words, hold_triage, is_settle
 from mailflow.core.messages import Attachment, InboundMessage, MessageClass
 from mailflow.core.rules import Hit, Place
 from mailflow.core.triage import Outcome, Triage
-from mailflow.core.triage_features import AttachmentWords, Material, count_features
+from mailflow.core.triage_features import (
+    AttachmentWords,
+    Material,
+    count_features,
+    is_small_log,
+)
 from mailflow.data import shipped_folder
 
-_SMALL_LOG = 20_000  # bytes: a larger attachment is not read
 _LOGO = 15_000  # bytes: a smaller inline picture is a signature's, not a screenshot
 _BATCH = 64
 _LOGGED = frozenset({"error_code", "bare_error"})  # cues of an error in a log
@@ -143,12 +148,11 @@ class Triager:
         return judge(place, rules, asked.hits, scores, self.model.thresholds, words)
 
     def _moving(self, asked: "Asked", scores: Scores, faint: frozenset[str]) -> Words:
-        found = {}
+        words = {}
         for decision, answer in (("kind", scores.kind), ("priority", scores.priority)):
             value = max(answer, key=lambda key: answer[key])
-            words = self.model.moving_words(asked.row, decision, value, faint)
-            found[decision] = _place_words(words, asked.material.body)
-        return Words(found)
+            words[decision] = self.model.moving_words(asked.row, decision, value, faint)
+        return Words(_place_words(words, asked.material.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,20 +166,23 @@ class Asked:
     answers: Answers
 
 
-def _place_words(words: Sequence[str], body: str) -> tuple[PlacedWord, ...]:
+def _place_words(
+    words: Mapping[str, Sequence[str]], body: str
+) -> dict[str, tuple[PlacedWord, ...]]:
     """Return words, or pairs of neighbours, as they stand in `body`, with their first place."""
     spans = [found.span() for found in _WORD.finditer(body)]
     told = [body[start:end].lower() for start, end in spans]
-    placed: list[PlacedWord] = []
-    for word in words:
-        parts = word.split()
-        at = next((at for at in range(len(told)) if told[at : at + len(parts)] == parts), None)
+    first = {word: at for at, word in reversed(list(enumerate(told)))}
+    first.update({" ".join(pair): at for at, pair in reversed(list(enumerate(pairwise(told))))})
+
+    def place(word: str) -> PlacedWord:
+        at = first.get(word)
         if at is None:
-            placed.append((word, None, None))
-        else:
-            start, end = spans[at][0], spans[at + len(parts) - 1][1]
-            placed.append((body[start:end], start, end))
-    return tuple(placed)
+            return word, None, None
+        start, end = spans[at][0], spans[at + word.count(" ")][1]
+        return body[start:end], start, end
+
+    return {decision: tuple(map(place, each)) for decision, each in words.items()}
 
 
 def as_scores(answers: Mapping[str, Mapping[str, float]]) -> Scores:
@@ -232,7 +239,5 @@ def _is_logo(attachment: Attachment) -> bool:
 
 
 def _read_attachment(attachment: Attachment) -> AttachmentWords:
-    text = ""
-    if attachment.content_type.startswith("text/") and attachment.size <= _SMALL_LOG:
-        text = attachment.content.decode("utf-8", "replace")
+    text = attachment.content.decode("utf-8", "replace") if is_small_log(attachment) else ""
     return AttachmentWords(attachment.filename, attachment.content_type, text)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mailflow.core.messages import Attachment
 from mailflow.core.rules import MOOD_PREFIX, Hit, Mood, Place
 
 ASKED = "~"
@@ -104,6 +105,14 @@ TOGETHER: tuple[tuple[str, str], ...] = (
     ("text_wrong", "quote_shown"),
     ("action_path", "workaround"),
 )
+
+
+_SMALL_LOG = 20_000  # bytes: a larger attachment is not read
+
+
+def is_small_log(attachment: Attachment) -> bool:
+    """Say whether triage reads an attachment's content, and not only its name."""
+    return attachment.content_type.startswith("text/") and attachment.size <= _SMALL_LOG
 
 
 @dataclass(frozen=True, slots=True)

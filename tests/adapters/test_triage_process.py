@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mailflow.adapters import triage_process
 from mailflow.adapters.triage_process import TriageDiedError, TriageProcess
 from mailflow.adapters.triager import Triager
+from mailflow.core.messages import Attachment
 from mailflow.core.triage import Triage
 from mailflow.errors import ConfigError, MailflowError
 from tests.factories import make_message
@@ -37,6 +39,17 @@ def test_the_answers_are_those_of_the_triager_itself(apart: TriageProcess) -> No
     messages = [make_message(text) for text in TEXTS]
     assert told(apart.triage_many(messages)) == told(Triager.load().triage_many(messages))
     assert told([apart.triage(messages[1])]) == told(apart.triage_many(messages))[1:]
+
+
+def test_files_are_read_as_far_as_triage_reads_them(apart: TriageProcess) -> None:
+    files = (
+        Attachment("app.log", "text/plain", 30, "", b"ERROR 500: cannot save invoice"),
+        Attachment("screen.png", "image/png", 90_000, "", b"x" * 90_000),
+    )
+    message = replace(make_message(TEXTS[1]), attachments=files)
+    alone = Triager.load().triage(message)
+    assert apart.triage(message).fields == alone.fields
+    assert told([apart.triage(message)]) == told([alone])
 
 
 def test_what_is_handed_over_later_does_not_lose_what_came_before(apart: TriageProcess) -> None:
