@@ -33,7 +33,6 @@ from mailflow.adapters.mime_parts import (
     parameter_of,
     unflow,
 )
-from mailflow.adapters.mime_tree import read_tree
 from mailflow.adapters.smime import find_signed_content
 from mailflow.adapters.uuencode import take_uuencoded
 from mailflow.core.messages import Attachment
@@ -61,11 +60,7 @@ logging.getLogger("mailparser").setLevel(logging.CRITICAL)
 
 
 class _LeanParser(MailParser):  # type: ignore[misc]  # it comes without types
-    """mail-parser on `read_tree`, without its dictionaries of headers: we read those ourselves."""
-
-    @classmethod
-    def from_bytes(cls, bt: bytes) -> "_LeanParser":
-        return cast("_LeanParser", cls._parse_guarded(lambda: read_tree(bt)))
+    """mail-parser without its dictionaries of headers, which are read here from the raw bytes."""
 
     def _make_mail(self, complete: bool = True) -> dict[str, object]:
         return {}
