@@ -70,11 +70,12 @@ class Database:
         except DBAPIError as error:
             raise GatewayError(f"the database failed: {error.orig}") from error
 
-    def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        """Commit one statement on its own; return how many rows it changed. Raises as `begin`."""
+    def write(self, *changes: tuple[Executable, Mapping[str, Any]]) -> list[int]:
+        """Commit statements, together; return how many rows each changed. Raises as `begin`."""
+        engine = self._single if len(changes) == 1 else self.engine
         try:
-            with self._single.begin() as connection:
-                return connection.execute(statement, values).rowcount
+            with engine.begin() as connection:
+                return [connection.execute(*change).rowcount for change in changes]
         except DBAPIError as error:
             raise GatewayError(f"the database failed: {error.orig}") from error
 

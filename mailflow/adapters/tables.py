@@ -208,6 +208,7 @@ class OutboxMail(Base):
     next_attempt_at: Mapped[datetime]
     claimed_by: Mapped[str | None] = mapped_column(String(80))
     claimed_until: Mapped[datetime | None]
+    offered_at: Mapped[datetime | None]  # noted before the server sees it, anew with each claim
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     content: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -11,7 +11,7 @@ from mailflow.errors import GatewayError, MailflowError
 # What was still to be sent may have been sent since: as after a crash, the journal is asked, or
 # the mail goes out under its old Message-ID and is marked as a possible duplicate.
 IN_DOUBT = (
-    "UPDATE outbox_mail SET status = 'sending', claimed_by = 'restore', "
+    "UPDATE outbox_mail SET status = 'sending', claimed_by = 'restore', "  # outbox_claim.RESTORED
     "claimed_until = '1970-01-01 00:00:00' WHERE status IN ('pending', 'sending') "
     "AND sent_at IS NULL"
 )

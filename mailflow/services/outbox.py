@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
+from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Executable, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
@@ -22,13 +24,11 @@ from mailflow.logs import log
 from mailflow.services.client_chase import chase_client
 from mailflow.services.clock import refresh
 from mailflow.services.compose import Surroundings, compose
-from mailflow.services.journal import ask_journal
+from mailflow.services.outbox_claim import claim_due
 from mailflow.services.owe import announcement_of, fetch_announced, owe
 from mailflow.services.recovery import Accepted, take_up_outbox, unfinished
-from mailflow.services.undelivered import LONGEST_RETRY, fail, retry_later
+from mailflow.services.undelivered import fail, retry_later
 
-BATCH = 20
-LEASE = timedelta(seconds=120)
 CLAIM_MARGIN = timedelta(seconds=60)  # longer than sending one mail takes
 
 
@@ -48,10 +48,20 @@ class Due:
     problem: str | None = None
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a batch has come."""
+
+    waiting: dict[int, None]  # what is not dealt with yet, in order
+    accepted: list[int]
+    offered: int | None = None  # noted as offered, and not dealt with yet
+
+
 def send_due(desk: Desk, gateway: SmtpGateway) -> int:
     """Send one batch of what is due; return how many were handled.
 
-    Each acceptance is committed on its own, before the next mail is offered; what follows from
+    Each acceptance is committed before the next mail is offered, and in the same commit that
+    the next one is about to be: should we die, that one alone is in doubt. What follows from
     it (the clock, the news for the agent) is written for the batch, and by whoever comes next
     where we end before that. Raises GatewayError, or ConfigError where the login cannot be made,
     when the server cannot be used at all; what was claimed is due again after a pause that
@@ -60,34 +70,35 @@ def send_due(desk: Desk, gateway: SmtpGateway) -> int:
     take_up_outbox(desk)
     now = desk.clock()
     with desk.database.begin() as session:
-        claimed, accepted = _claim(session, desk, now)
+        claimed, accepted = claim_due(session, desk, now)
     handled = len(claimed) + len(accepted)
     reach("outbox-claimed")
-    waiting = dict.fromkeys(claimed)  # what is not dealt with yet, in order
+    progress = Progress(dict.fromkeys(claimed), accepted)
     try:
-        for due in _build_all(desk, claimed):
+        built = _build_all(desk, claimed)
+        for due, following in zip_longest(built, built[1:]):
             structlog.contextvars.bind_contextvars(outbox=due.id)
-            _deal_with(desk, gateway, due, accepted, waiting)
-            waiting.pop(due.id, None)
+            _deal_with(desk, gateway, due, following, progress)
+            progress.waiting.pop(due.id, None)
     finally:
         structlog.contextvars.unbind_contextvars("outbox")
-        unfinished(desk).unoffered.update(waiting)
+        unfinished(desk).unoffered.update(progress.waiting)
         _follow_up(desk, accepted)
     return handled
 
 
 def _deal_with(
-    desk: Desk, gateway: SmtpGateway, due: Due, accepted: list[int], waiting: dict[int, None]
+    desk: Desk, gateway: SmtpGateway, due: Due, following: Due | None, progress: Progress
 ) -> None:
     """Send one mail, or write why not. Raises where the server, or the database, is out of use."""
     if due.problem is not None:
         fail(desk, due.id, due.problem)
         return
     try:
-        if _send(desk, gateway, due):
-            accepted.append(due.id)
+        if _send(desk, gateway, due, following, progress):
+            progress.accepted.append(due.id)
     except UnmarkedError:
-        waiting.pop(due.id, None)
+        progress.waiting.pop(due.id, None)
         raise
     except (GatewayError, ConfigError) as error:
         if isinstance(error, GatewayError) and error.permanent:
@@ -102,52 +113,11 @@ def _deal_with(
             retry_later(desk, due.id, error, counts=True)
             unfinished(desk).doubtful.discard(due.id)
             return
-        for row_id in list(waiting):
+        for row_id in list(progress.waiting):
             retry_later(desk, row_id, error, counts=row_id == due.id)
-            del waiting[row_id]
+            del progress.waiting[row_id]
             unfinished(desk).doubtful.discard(row_id)
         raise
-
-
-def _claim(session: Session, desk: Desk, now: datetime) -> tuple[list[int], list[int]]:
-    """Claim what is due: mails to send, and those accepted whose follow-up was not written.
-
-    A row whose claim ran out may have been sent: the journal is asked, or, where there is none,
-    it is sent again under the same Message-ID and marked so.
-    """
-    waiting = (OutboxMail.status == "pending") & (OutboxMail.next_attempt_at <= now)
-    left_behind = or_(
-        (OutboxMail.status == "pending")  # the clock was put back, and it was never tried
-        & (OutboxMail.next_attempt_at > now)
-        & (OutboxMail.next_attempt_at == OutboxMail.created_at),
-        (OutboxMail.status == "pending")
-        & (OutboxMail.next_attempt_at > now + 1.25 * LONGEST_RETRY),
-        (OutboxMail.status == "sending") & (OutboxMail.claimed_until <= now),
-        (OutboxMail.status == "sending") & (OutboxMail.claimed_until > now + 2 * LEASE),
-    )
-    rows: list[OutboxMail] = []
-    for which in (left_behind, waiting):  # apart: each reads no more of its index than it takes
-        due = (
-            select(OutboxMail)
-            .where(which)
-            .order_by(OutboxMail.next_attempt_at, OutboxMail.id)
-            .limit(BATCH - len(rows))
-            .with_for_update(skip_locked=True)
-        )
-        rows += session.scalars(due) if len(rows) < BATCH else ()
-    claimed: list[int] = []
-    accepted: list[int] = []
-    for row in rows:
-        is_open = row.status == "sending" and row.sent_at is None  # was it sent? SMTP cannot tell
-        if is_open and desk.config.journal is not None:
-            ask_journal(desk.config.journal, row, now)
-            continue
-        row.maybe_duplicate = row.maybe_duplicate or is_open
-        (claimed if row.sent_at is None else accepted).append(row.id)
-        row.status = "sending"
-        row.claimed_by = desk.worker
-        row.claimed_until = now + LEASE
-    return claimed, accepted
 
 
 def _build_all(desk: Desk, ids: Sequence[int]) -> list[Due]:
@@ -184,38 +154,68 @@ def _build(session: Session, desk: Desk, row: OutboxMail, surroundings: Surround
     return Due(row.id, row.kind, recipients, content, until, problem)
 
 
-def _send(desk: Desk, gateway: SmtpGateway, due: Due) -> bool:
+def _send(
+    desk: Desk, gateway: SmtpGateway, due: Due, following: Due | None, progress: Progress
+) -> bool:
     def is_ours() -> bool:
         """Whether no other worker can have taken it over while we were held up."""
         return desk.clock() <= due.claimed_until - CLAIM_MARGIN
 
     if not is_ours():
         return False
+    if progress.offered != due.id and desk.database.write(_offering(desk, due)) != [1]:
+        return False
+    progress.offered = None
     reply = gateway.send(desk.config.support.address, due.recipients, due.content, is_ours)
     if reply is None:
         return False
     sent_at = desk.clock()
+    following = following if following is not None and following.problem is None else None
     try:
-        noted = _note_accepted(desk, due, sent_at)
+        noted, offered = _note_accepted(desk, due, sent_at, following)
     except GatewayError as error:
         unfinished(desk).accepted[due.id] = Accepted(sent_at, due.content)
         raise UnmarkedError(f"sent, but not noted as sent: {error}", maybe_done=True) from error
     reach("outbox-marked")
     log.info("mail.sent", kind=due.kind, reply=reply[:80])
+    if offered and following is not None:
+        progress.offered = following.id
     return noted
 
 
+_ROWS = OutboxMail.__table__
 _ACCEPTED = (
-    update(OutboxMail.__table__)  # type: ignore[arg-type]
+    update(_ROWS)  # type: ignore[arg-type]
     .where(OutboxMail.id == bindparam("row"), OutboxMail.status == "sending")
     .values(sent_at=bindparam("at"), content=bindparam("bytes"))
 )
+_OFFERED = (
+    update(_ROWS)  # type: ignore[arg-type]
+    .where(
+        OutboxMail.id == bindparam("row"),
+        OutboxMail.status == "sending",
+        OutboxMail.claimed_by == bindparam("worker"),
+    )
+    .values(offered_at=bindparam("at"))
+)
 
 
-def _note_accepted(desk: Desk, due: Due, sent_at: datetime) -> bool:
-    """Commit that the server took the mail: from here on it is never sent again."""
-    values = {"row": due.id, "at": sent_at, "bytes": due.content}
-    return desk.database.write(_ACCEPTED, values) == 1
+def _offering(desk: Desk, due: Due) -> tuple[Executable, dict[str, Any]]:
+    return _OFFERED, {"row": due.id, "worker": desk.worker, "at": desk.clock()}
+
+
+def _note_accepted(
+    desk: Desk, due: Due, sent_at: datetime, following: Due | None
+) -> tuple[bool, bool]:
+    """Commit that the server took a mail, which is never sent again, and that one follows.
+
+    Return whether each of the two was still ours.
+    """
+    taken = _ACCEPTED, {"row": due.id, "at": sent_at, "bytes": due.content}
+    if following is None:
+        return desk.database.write(taken) == [1], False
+    noted, offered = desk.database.write(taken, _offering(desk, following))
+    return noted == 1, offered == 1
 
 
 def _follow_up(desk: Desk, ids: Sequence[int]) -> None:

@@ -172,3 +172,23 @@ def sent_before(database: Database) -> Sent:
         ).one()
         assert row.content is not None
         return Sent((row.recipient,), row.content, row.kind)
+
+
+def test_of_a_claim_from_before_0003_any_mail_may_have_been_offered(
+    dialect: str, new_database: Callable[[str], str]
+) -> None:
+    url = new_database("claimed")
+    load(dump_of("0002", dialect), url)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        statement = "UPDATE outbox_mail SET status = 'sending', sent_at = NULL WHERE id = 1"
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+    database = open_database(url)
+    with database.read() as session:
+        offered = {
+            row.id: row.offered_at is not None for row in session.scalars(select(OutboxMail))
+        }
+    database.close()
+    assert offered == {number: number == 1 for number in offered}
+    assert len(offered) > 1

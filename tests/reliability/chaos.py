@@ -15,7 +15,7 @@ from sqlalchemy import text
 from mailflow import daemon
 from mailflow.adapters import database, leases
 from mailflow.desk import Desk
-from mailflow.services import outbox, reading
+from mailflow.services import outbox, outbox_claim, reading
 from tests.reliability.children import fork
 from tests.reliability.stage import Round
 
@@ -53,7 +53,7 @@ class Claims:
         _set(leases, "DURATION", timedelta(seconds=self.lease))
         _set(daemon, "RENEW_SECONDS", self.lease / 3)
         _set(reading, "LEASE", timedelta(seconds=self.claim))
-        _set(outbox, "LEASE", timedelta(seconds=self.claim))
+        _set(outbox_claim, "LEASE", timedelta(seconds=self.claim))
         _set(outbox, "CLAIM_MARGIN", timedelta(seconds=self.claim / 3))
         if hasattr(database, "IDLE_MILLISECONDS"):  # of a transaction in which nothing is asked
             _set(database, "IDLE_MILLISECONDS", round(self.claim * 500))

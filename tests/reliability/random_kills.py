@@ -18,7 +18,9 @@ SHORTEST_LIFE = 0.02
 MOST_ATTEMPTS = 7  # a mail tried so often is left in peace until it is done: 10 end in quarantine
 PEACE_SECONDS = 60.0
 SAY_EVERY = 50
-KEPT_UP = 0.8  # of an even share comes with each kill: some kills meet no work and have to be made up
+KEPT_UP = (
+    0.8  # of an even share comes with each kill: some kills meet no work and have to be made up
+)
 BACKLOG = 3  # shares that may wait before fewer come
 
 

@@ -23,8 +23,9 @@ from mailflow.core.messages import InboundMessage
 from mailflow.demo.servers import EmbeddedSmtp
 from mailflow.desk import Desk
 from mailflow.errors import GatewayError, MessageError
-from mailflow.services import journal, outbox, reading
+from mailflow.services import journal, reading
 from mailflow.services.outbox import send_due
+from mailflow.services.outbox_claim import LEASE
 from mailflow.services.process import process_due
 from mailflow.settings import Journal
 from mailflow.workers import worker_name
@@ -126,7 +127,7 @@ def test_a_mail_is_not_sent_when_its_claim_ran_out_before_the_content(
     number = add_mail(desk)
 
     def take_over() -> None:
-        clock.advance(seconds=outbox.LEASE.total_seconds() + 1)
+        clock.advance(seconds=LEASE.total_seconds() + 1)
         with SmtpGateway(desk.config.smtp) as gateway:
             assert send_due(other, gateway) == 1
 
@@ -155,7 +156,7 @@ def test_a_refusal_that_comes_after_another_worker_has_sent_ends_nothing(
         number = add_mail(desk)
 
         def take_over() -> None:
-            clock.advance(seconds=outbox.LEASE.total_seconds() + 1)
+            clock.advance(seconds=LEASE.total_seconds() + 1)
             with SmtpGateway(desk.config.smtp) as gateway:
                 assert send_due(other, gateway) == 1
             refused.append("claire@client.example")

@@ -15,6 +15,7 @@ from mailflow.adapters.sqlite_copy import verify
 from mailflow.adapters.tables import OutboxMail, Setting
 from mailflow.errors import GatewayError, MailflowError
 from mailflow.services.backup import back_up, restore
+from mailflow.services.outbox_claim import RESTORED
 
 NOW = datetime(2026, 3, 3, 9, 0, tzinfo=UTC)
 
@@ -210,6 +211,7 @@ def test_what_was_still_to_be_sent_is_in_doubt_after_a_restore(
     again.close()
     assert [each.status for each in rows] == ["sending", "sending", "sent", "failed"]
     assert all(each.claimed_until is not None and each.claimed_until < NOW for each in rows[:2])
+    assert {each.claimed_by for each in rows[:2]} == {RESTORED}
 
 
 def test_a_failed_backup_leaves_the_earlier_one_alone(

@@ -12,7 +12,8 @@ from mailflow.adapters.tables import OutboxMail, Ticket
 from mailflow.demo.servers import PASSWORD, USER, EmbeddedImap, EmbeddedSmtp, free_port
 from mailflow.desk import Desk
 from mailflow.services.journal import UNSURE, settle
-from mailflow.services.outbox import LEASE, send_due
+from mailflow.services.outbox import send_due
+from mailflow.services.outbox_claim import LEASE
 from tests.factories_desk import DeskFactory, MovableClock
 from tests.services.test_outbox import add_mail
 
@@ -70,7 +71,7 @@ def leave_in_doubt(desk: Desk, clock: MovableClock) -> OutboxMail:
     with desk.database.begin() as session:
         row = session.get_one(OutboxMail, number)
         row.status, row.claimed_by = "sending", "dead:1:x"
-        row.claimed_until = clock.now
+        row.claimed_until = row.offered_at = clock.now
     with SmtpGateway(desk.config.smtp) as gateway:
         assert send_due(desk, gateway) == 0  # nothing is sent while it is in doubt
     assert row_of(desk, number).status == UNSURE

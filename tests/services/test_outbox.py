@@ -20,7 +20,8 @@ from mailflow.desk import Desk
 from mailflow.errors import ConfigError, GatewayError
 from mailflow.services import outbox
 from mailflow.services.clock import keep_policy
-from mailflow.services.outbox import LEASE, send_due
+from mailflow.services.outbox import send_due
+from mailflow.services.outbox_claim import BATCH, LEASE
 from mailflow.services.owe import owe
 from mailflow.services.undelivered import GIVE_UP_AFTER
 from tests.factories_desk import START, DeskFactory, MovableClock
@@ -358,18 +359,46 @@ def test_a_claim_that_ran_out_is_sent_again_and_marked(
     posting: Desk, desk_factory: DeskFactory, clock: MovableClock, send: Sending
 ) -> None:
     """Its worker died, before or after the server took the mail: nobody knows."""
-    number = add_mail(posting)
+    number, behind_it = add_mail(posting), add_mail(posting)
     with posting.database.begin() as session:
-        claimed = session.get_one(OutboxMail, number)
-        claimed.status, claimed.claimed_by = "sending", "dead:1:x"
-        claimed.claimed_until = clock.now + LEASE
-    assert send(posting) == 0  # another worker has it
+        for each in (number, behind_it):
+            claimed = session.get_one(OutboxMail, each)
+            claimed.status, claimed.claimed_by = "sending", "dead:1:x"
+            claimed.claimed_until = clock.now + LEASE
+        session.get_one(OutboxMail, number).offered_at = clock.now
+    assert send(posting) == 0  # another worker has them
 
     clock.now += LEASE
-    assert send(posting) == 1
+    assert send(posting) == 2
     sent = row(posting, number)
     assert (sent.status, sent.maybe_duplicate) == ("sent", True)
     assert ticket_of(posting, number).registered_at == clock.now
+    never_offered = row(posting, behind_it)
+    assert (never_offered.status, never_offered.maybe_duplicate) == ("sent", False)
+
+
+def test_of_a_batch_only_the_mail_at_the_server_is_in_doubt_when_its_worker_dies(
+    posting: Desk, clock: MovableClock, send: Sending
+) -> None:
+    numbers = [add_mail(posting) for _ in range(4)]
+
+    class Dying(SmtpGateway):
+        taken = 0
+
+        def send(self, *given: Any, **named: Any) -> str | None:
+            if self.taken == 2:
+                raise KeyboardInterrupt
+            self.taken += 1
+            return super().send(*given, **named)
+
+    with Dying(posting.config.smtp) as gateway, suppress(KeyboardInterrupt):
+        send_due(posting, gateway)
+    posting.memory.clear()
+    clock.now += LEASE
+    send(posting)
+    rows = [row(posting, number) for number in numbers]
+    assert [each.status for each in rows] == ["sent"] * 4
+    assert [each.maybe_duplicate for each in rows] == [False, False, True, False]
 
 
 def test_a_claim_lost_in_the_meantime_is_not_sent(
@@ -531,8 +560,8 @@ def test_the_same_notice_for_the_same_cause_is_owed_once(posting: Desk) -> None:
 
 def test_a_batch_is_not_endless(posting: Desk, smtp_server: EmbeddedSmtp, send: Sending) -> None:
     ticket = add_ticket(posting)
-    for number in range(outbox.BATCH + 5):
+    for number in range(BATCH + 5):
         add_mail(posting, NoticeKind.CLOSED, ticket_id=ticket, cause=f"cause{number}")
-    assert send(posting) == outbox.BATCH
+    assert send(posting) == BATCH
     assert send(posting) == 5
-    assert len(smtp_server.accepted) == outbox.BATCH + 5
+    assert len(smtp_server.accepted) == BATCH + 5
