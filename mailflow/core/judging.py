@@ -30,7 +30,7 @@ from mailflow.core.triage_features import Material
 
 _MODEL = "model"
 _MOST_EVIDENCE = 6  # of a decision; rules come before words
-_MAYBE_FIRST = 0.35  # of this share a P1 is proposed: to miss one costs more than to ask
+_MAYBE_FIRST = 0.25  # of this share a P1 is proposed: to miss one costs more than to ask
 NO_FIELDS = Fields(Field(False), Field(False), Field(False), ErrorField(ErrorStatus.MISSING))
 
 
