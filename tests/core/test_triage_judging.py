@@ -227,7 +227,7 @@ def test_nothing_is_asked_for_where_it_may_be_no_problem():
     assert triage(scores("problem", sure=0.6, steps=0.1), thresholds=strict).missing == ()
 
 
-@pytest.mark.parametrize("share, level", [(0.4, 1), (0.3, 2)])
+@pytest.mark.parametrize("share, level", [(0.3, 1), (0.2, 2)])
 def test_a_likely_p1_is_proposed(share, level):
     said = replace(
         scores("problem"), priority={"1": share, "2": 1 - share - 0.1, "3": 0.05, "4": 0.05}
