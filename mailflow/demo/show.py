@@ -150,9 +150,10 @@ def _evidence(triage: dict[str, Any]) -> str:
         for each in triage[name]["evidence"]:
             if each["text"] not in found and len(found) < 4:
                 found.append(each["text"])
-    sure = triage["priority"]["confidence"]
+    shown = "exclusion" if triage["exclusion"]["value"] is not None else "priority"
+    sure = triage[shown]["confidence"]
     words = " · ".join(" ".join(text.split())[:60] for text in found)
-    return f"« {words} »  ({sure:.0%} sure of the priority)" if words else ""
+    return f"« {words} »  ({sure:.0%} sure of the {shown})" if words else ""
 
 
 def _tickets(stage: Stage) -> Table:
