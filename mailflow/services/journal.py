@@ -6,6 +6,7 @@ counts as sent at the moment its copy arrived; not found, it is sent. While the 
 asked for longer than `patience_seconds`, it is sent again and marked `maybe_duplicate`.
 """
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,7 @@ def find_copies(journal: Journal, message_ids: Sequence[str]) -> dict[str, Copy]
             ssl_context=client_context(journal) if journal.tls == "tls" else None,
             timeout=journal.timeout_seconds,
         ) as client:
+            client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # short commands
             if journal.tls == "starttls":
                 if not client.has_capability("STARTTLS"):
                     raise GatewayError(f"journal {journal.host}: the server offers no STARTTLS")
