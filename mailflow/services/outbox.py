@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -94,6 +95,11 @@ def _deal_with(
     if due.problem is not None:
         fail(desk, due.id, due.problem)
         return
+    if not _is_ours(desk, due):
+        return
+    if progress.offered != due.id and desk.database.write(_offering(desk, due)) != [1]:
+        return
+    progress.offered = None
     try:
         if _send(desk, gateway, due, following, progress):
             progress.accepted.append(due.id)
@@ -154,19 +160,16 @@ def _build(session: Session, desk: Desk, row: OutboxMail, surroundings: Surround
     return Due(row.id, row.kind, recipients, content, until, problem)
 
 
+def _is_ours(desk: Desk, due: Due) -> bool:
+    """Whether no other worker can have taken it over while we were held up."""
+    return desk.clock() <= due.claimed_until - CLAIM_MARGIN
+
+
 def _send(
     desk: Desk, gateway: SmtpGateway, due: Due, following: Due | None, progress: Progress
 ) -> bool:
-    def is_ours() -> bool:
-        """Whether no other worker can have taken it over while we were held up."""
-        return desk.clock() <= due.claimed_until - CLAIM_MARGIN
-
-    if not is_ours():
-        return False
-    if progress.offered != due.id and desk.database.write(_offering(desk, due)) != [1]:
-        return False
-    progress.offered = None
-    reply = gateway.send(desk.config.support.address, due.recipients, due.content, is_ours)
+    sender, is_ours = desk.config.support.address, partial(_is_ours, desk, due)
+    reply = gateway.send(sender, due.recipients, due.content, is_ours)
     if reply is None:
         return False
     sent_at = desk.clock()

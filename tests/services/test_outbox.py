@@ -565,3 +565,24 @@ def test_a_batch_is_not_endless(posting: Desk, smtp_server: EmbeddedSmtp, send: 
     assert send(posting) == BATCH
     assert send(posting) == 5
     assert len(smtp_server.accepted) == BATCH + 5
+
+
+def test_where_it_cannot_be_noted_that_a_mail_is_offered_it_is_not_and_loses_no_attempt(
+    posting: Desk, smtp_server: EmbeddedSmtp, monkeypatch: pytest.MonkeyPatch, send: Sending
+) -> None:
+    number = add_mail(posting)
+
+    def fail(*_changes: object) -> list[int]:
+        monkeypatch.undo()
+        raise GatewayError("the database failed: disk full")
+
+    monkeypatch.setattr(posting.database, "write", fail)
+    with SmtpGateway(posting.config.smtp) as gateway:
+        with pytest.raises(GatewayError, match="disk full"):
+            send_due(posting, gateway)
+        assert smtp_server.accepted == []
+        while send_due(posting, gateway):
+            pass
+    sent = row(posting, number)
+    assert (sent.status, sent.attempts, sent.maybe_duplicate) == ("sent", 1, False)
+    assert sum(CLIENT in each.recipients for each in smtp_server.accepted) == 1
