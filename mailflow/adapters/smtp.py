@@ -18,7 +18,7 @@ FRESH_SECONDS = 5.0  # a connection used this shortly ago is not asked whether i
 
 
 class _Failpoint(smtplib.SMTP):
-    """Knows when a content's final dot was sent, and passes a failpoint before the reply to it."""
+    """Knows when a content's final dot was sent; passes failpoints around the content."""
 
     content_sent = False
     _dot_sent = False
@@ -32,7 +32,10 @@ class _Failpoint(smtplib.SMTP):
         if self._dot_sent:
             self._dot_sent = False
             reach("smtp-content")
-        return super().getreply()
+        code, reply = super().getreply()
+        if code == 354:  # to DATA: the server waits for the content
+            reach("smtp-data")
+        return code, reply
 
 
 class _Connection(_Failpoint):

@@ -97,8 +97,10 @@ def _deal_with(
         return
     if not _is_ours(desk, due):
         return
-    if progress.offered != due.id and desk.database.write(_offering(desk, due)) != [1]:
-        return
+    if progress.offered != due.id:
+        if desk.database.write(_offering(desk, due)) != [1]:
+            return
+        reach("outbox-offered")
     progress.offered = None
     try:
         if _send(desk, gateway, due, following, progress):
@@ -186,20 +188,12 @@ def _send(
     return noted
 
 
-_ROWS = OutboxMail.__table__
-_ACCEPTED = (
-    update(_ROWS)  # type: ignore[arg-type]
-    .where(OutboxMail.id == bindparam("row"), OutboxMail.status == "sending")
-    .values(sent_at=bindparam("at"), content=bindparam("bytes"))
+_CHANGE = update(OutboxMail.__table__).where(  # type: ignore[arg-type]
+    OutboxMail.id == bindparam("row"), OutboxMail.status == "sending"
 )
-_OFFERED = (
-    update(_ROWS)  # type: ignore[arg-type]
-    .where(
-        OutboxMail.id == bindparam("row"),
-        OutboxMail.status == "sending",
-        OutboxMail.claimed_by == bindparam("worker"),
-    )
-    .values(offered_at=bindparam("at"))
+_ACCEPTED = _CHANGE.values(sent_at=bindparam("at"), content=bindparam("bytes"))
+_OFFERED = _CHANGE.where(OutboxMail.claimed_by == bindparam("worker")).values(
+    offered_at=bindparam("at")
 )
 
 

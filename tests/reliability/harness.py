@@ -38,15 +38,17 @@ FAILPOINTS = (
     "process-claimed",
     "process-committed",
     "outbox-claimed",
+    "outbox-offered",
     "smtp-mail",
     "smtp-rcpt",
+    "smtp-data",
     "smtp-content",
     "smtp-accepted",
     "outbox-marked",
 )
 WINDOWS = frozenset({"smtp-content", "smtp-accepted"})  # from the final dot to our note of it
 PASSED_ONCE = frozenset(  # in most runs: mails are stored and decided in batches
-    {"intake-fetched", "intake-committed", "intake-filed", "process-committed"}
+    {"intake-fetched", "intake-committed", "intake-filed", "process-committed", "outbox-offered"}
 )
 RUNS = 8  # with a failpoint in each round, fewer than make a mail suspect (process.MOST_DEATHS)
 SETTLE_SECONDS = 1
